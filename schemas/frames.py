@@ -1,0 +1,201 @@
+"""Frames: what one record of `journal`, `rated` and `ledger` holds.
+
+A frame is `DDF`, a version byte, a kind byte, the length of a msgpack header (u32, big endian),
+the header, and an Arrow IPC stream (lz4) of rows. Inside the pipeline every record is a frame
+(architecture.md section 2); a reader refuses a version that it does not know.
+
+Positions. A journal row's *source coordinate* is (source, offset). From the journal on, the
+position of a thing is (journal offset, row, ordinal): each output of one record has its own ordinal.
+`after` and `upto` in a header are the writer's position before and after the frame: the source
+vector (catalog, credits, usage) in a journal frame, (journal offset, row, ordinal) in the others.
+"""
+
+from enum import IntEnum
+from io import BytesIO
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import polars as pl
+
+MAGIC: Final = b"DDF"
+VERSION: Final = 1
+_HEAD: Final = len(MAGIC) + 2 + 4
+
+CREDITS: Final = pl.Decimal(38, 9)
+QUANTITY: Final = pl.Decimal(38, 9)
+UNIT_PRICE: Final = pl.Decimal(38, 12)
+
+Vector = tuple[int, int, int]
+
+
+class Source(IntEnum):
+    """The raw topics in the order in which ties of received_at are written (section 4)."""
+
+    CATALOG = 0
+    CREDITS = 1
+    USAGE = 2
+
+
+class FrameKind(IntEnum):
+    JOURNAL = 1
+    RATED = 2
+    LEDGER = 3
+
+
+class JournalKind(IntEnum):
+    """What a journal row is. Documents and ticks are rows too, so one order holds them all."""
+
+    USAGE = 0
+    TICK = 1
+    CREDITS = 2
+    CATALOG = 3
+
+
+class RatedKind(IntEnum):
+    """What a rated row is: how one journal row ended in rating (I1)."""
+
+    LINE = 0
+    TICK = 1
+    DOCUMENT = 2
+    UNRATED = 3
+    REFUSED = 4
+
+
+JOURNAL_SCHEMA: Final = pl.Schema(
+    {
+        "kind": pl.UInt8,
+        "offset": pl.Int64,  # in its source topic and partition
+        "received_at": pl.Int64,  # microseconds since the epoch, as stamped by the broker
+        "account": pl.String,  # null for ticks and catalog documents
+        "source": pl.String,  # CloudEvents attributes of usage, else null
+        "id": pl.String,
+        "type": pl.String,
+        "time": pl.Int64,  # event time, microseconds
+        "data": pl.Binary,  # usage: the bytes of `data`; documents: the document's bytes
+    }
+)
+RATED_SCHEMA: Final = pl.Schema(
+    {
+        "journal_offset": pl.Int64,
+        "row": pl.Int64,
+        "ordinal": pl.Int64,
+        "kind": pl.UInt8,
+        "at": pl.Int64,  # journal time J of the record, microseconds
+        "account": pl.String,
+        "source": pl.String,  # the event that was rated: its source, id and time
+        "id": pl.String,
+        "time": pl.Int64,
+        "product": pl.String,
+        "rate_card": pl.String,
+        "version": pl.Int64,
+        "match": pl.String,  # the rate's match as canonical JSON
+        "quantity": QUANTITY,
+        "before": QUANTITY,  # the cumulative quantity before this line, for `package`
+        "unit_price": UNIT_PRICE,  # of the rate: unit price, flat price or package price
+        "cost": CREDITS,
+        "reason": pl.String,  # unrated and refused rows: a code of schemas.reasons
+        "data": pl.Binary,  # documents, unrated and refused rows: the bytes
+    }
+)
+LEDGER_SCHEMA: Final = pl.Schema(
+    {
+        "journal_offset": pl.Int64,
+        "row": pl.Int64,
+        "ordinal": pl.Int64,
+        "at": pl.Int64,
+        "account": pl.String,
+        "posting": pl.String,  # the kind of posting, see projections.balances.postings
+        "grant": pl.String,
+        "amount": CREDITS,
+        "source": pl.String,
+        "id": pl.String,
+        "time": pl.Int64,
+        "product": pl.String,
+        "rate_card": pl.String,
+        "version": pl.Int64,
+        "quantity": QUANTITY,
+        "cost": CREDITS,
+    }
+)
+_SCHEMAS: Final = {
+    FrameKind.JOURNAL: JOURNAL_SCHEMA,
+    FrameKind.RATED: RATED_SCHEMA,
+    FrameKind.LEDGER: LEDGER_SCHEMA,
+}
+
+
+class FrameError(ValueError):
+    """Bytes that are not a frame of this version: the log is not ours, or newer than this code."""
+
+
+class JournalHeader(msgspec.Struct, frozen=True, array_like=True):
+    """`refused` holds (source, offset, reason code) of each record that the journal does not carry."""
+
+    after: Vector
+    upto: Vector
+    refused: list[tuple[int, int, str]]
+
+
+class OutputHeader(msgspec.Struct, frozen=True, array_like=True):
+    """Of rated and ledger frames: the span of journal positions that the frame covers."""
+
+    after: Vector
+    upto: Vector
+
+
+H = TypeVar("H", JournalHeader, OutputHeader)
+
+
+class Frame(msgspec.Struct, Generic[H], frozen=True):
+    header: H
+    rows: pl.DataFrame
+
+
+def encode(kind: FrameKind, header: JournalHeader | OutputHeader, rows: pl.DataFrame) -> bytes:
+    """The bytes of one frame. `rows` has exactly the kind's schema."""
+    assert rows.schema == _SCHEMAS[kind], (rows.schema, kind)
+    head = msgspec.msgpack.encode(header)
+    body = BytesIO()
+    rows.write_ipc_stream(body, compression="lz4")
+    return b"".join(
+        (MAGIC, bytes((VERSION, kind)), len(head).to_bytes(4, "big"), head, body.getbuffer())
+    )
+
+
+def decode_journal(value: bytes) -> Frame[JournalHeader]:
+    """Raises FrameError for anything but a journal frame of a known version."""
+    return _decode(FrameKind.JOURNAL, JournalHeader, value)
+
+
+def decode_rated(value: bytes) -> Frame[OutputHeader]:
+    """Raises FrameError for anything but a rated frame of a known version."""
+    return _decode(FrameKind.RATED, OutputHeader, value)
+
+
+def decode_ledger(value: bytes) -> Frame[OutputHeader]:
+    """Raises FrameError for anything but a ledger frame of a known version."""
+    return _decode(FrameKind.LEDGER, OutputHeader, value)
+
+
+def _decode(kind: FrameKind, header: type[H], value: bytes) -> Frame[H]:
+    if value[: len(MAGIC)] != MAGIC or len(value) < _HEAD:
+        message = "not a frame: it does not begin with DDF"
+        raise FrameError(message)
+    version, found = value[3], value[4]
+    if version != VERSION:
+        message = f"frame version {version}, expected {VERSION}: written by another release"
+        raise FrameError(message)
+    if found != kind:
+        message = f"frame kind {found}, expected {kind} ({kind.name.lower()})"
+        raise FrameError(message)
+    end = _HEAD + int.from_bytes(value[5:_HEAD], "big")
+    try:
+        head = msgspec.msgpack.decode(value[_HEAD:end], type=header)
+        rows = pl.read_ipc_stream(BytesIO(value[end:]))
+    except (msgspec.DecodeError, pl.exceptions.PolarsError, OSError) as error:
+        message = f"a damaged frame: {error}"
+        raise FrameError(message) from error
+    if rows.schema != _SCHEMAS[kind]:
+        message = f"a frame with other columns: {rows.schema}"
+        raise FrameError(message)
+    return Frame(head, rows)
