@@ -1,0 +1,1 @@
+"""Composition: the command, settings, local servers and the supervisor."""

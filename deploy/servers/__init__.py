@@ -1,0 +1,1 @@
+"""Kafka and Redis on loopback, as child processes: embedded, or Apache Kafka and redis-server."""

@@ -1,0 +1,1 @@
+"""Balances and their store: folds of the log, and what reads them."""

@@ -1,0 +1,1 @@
+"""What every part speaks: documents, events, frames, topics, money; pure, without I/O."""
