@@ -1,0 +1,96 @@
+"""The command `drawdown`."""
+
+import functools
+import logging
+import sys
+from typing import Annotated, Final
+
+import typer
+
+import ingest.commands
+from deploy import demo, up
+from deploy.provision import create_topics
+from deploy.reading import command as reading
+from deploy.settings import Settings, load_settings
+from deploy.simulate import command as simulate
+from deploy.workers import WORKERS, run_worker
+from schemas import generate
+from schemas.errors import DrawdownError
+
+app = typer.Typer(
+    name="drawdown",
+    help="Meter usage, draw down prepaid credits, prove every one of them.\n\n"
+    "Settings come from the environment (DRAWDOWN_KAFKA, DRAWDOWN_REDIS_URL, …) and from "
+    "drawdown.toml; `drawdown settings` shows those in force.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_USAGE_EXIT: Final = 2
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings in force, read once a process."""
+    return load_settings()
+
+
+@app.command("worker")
+def worker(name: Annotated[str, typer.Argument(help=" | ".join(WORKERS))]) -> None:
+    """Run one worker in the foreground, until SIGTERM or Ctrl-C."""
+    if name not in WORKERS:
+        typer.echo(f"no worker {name!r}: expected one of {', '.join(WORKERS)}", err=True)
+        raise typer.Exit(_USAGE_EXIT)
+    run_worker(name, settings())
+
+
+@app.command("topics")
+def topics() -> None:
+    """Create the topics that are missing."""
+    in_force = settings()
+    created = create_topics(
+        in_force.kafka, in_force.topic_prefix, in_force.partitions, in_force.replication
+    )
+    typer.echo("\n".join(f"created {name}" for name in created) or "all topics are there")
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Show every setting in force."""
+    for name, value in settings().model_dump().items():
+        shown = "(hidden: holds a password)" if name == "redis_url" and "@" in str(value) else value
+        typer.echo(f"DRAWDOWN_{name.upper()}={'' if shown is None else shown}")
+
+
+@app.command("schema")
+def schema(
+    *,
+    check: Annotated[bool, typer.Option(help="only say whether the files are current")] = False,
+) -> None:
+    """Write the JSON Schemas and the AsyncAPI document; with --check, exit 1 if they are stale."""
+    stale = generate.stale_files() if check else generate.write_files()
+    for name in stale:
+        typer.echo(f"{'stale' if check else 'wrote'}: {name}")
+    if check and stale:
+        raise typer.Exit(1)
+
+
+up.register(app)
+demo.register(app)
+simulate.register(app)
+ingest.commands.register(app, settings)
+reading.register(app, settings)
+
+
+def main() -> None:
+    """Run the command line: a known failure is one line on standard error and its exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    try:
+        app()
+    except DrawdownError as error:
+        typer.echo(f"drawdown: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Create the topics that are missing, and refuse a cluster whose topics do not fit together."""
+
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas.errors import ConfigurationError, LogUnavailable
+from schemas.topics import FOR_EVER, MAX_RECORD_BYTES, TOPICS, Topic
+
+_TIMEOUT_SECONDS: Final = 30.0
+
+
+def create_topics(kafka: str, topic_prefix: str, partitions: int, replication: int) -> list[str]:
+    """Create what is missing; gives the names created.
+
+    Raises ConfigurationError where a topic exists with another partition count: partition p of one
+    stage feeds partition p of the next, so all of them must agree.
+    """
+    admin = AdminClient({"bootstrap.servers": kafka})
+    try:
+        existing = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    except KafkaException as error:
+        message = f"Kafka at {kafka} does not answer: {error}"
+        raise LogUnavailable(message) from error
+    missing = []
+    for topic in TOPICS:
+        name, wanted = topic_prefix + topic.name, topic.partitions or partitions
+        if name not in existing:
+            missing.append(NewTopic(name, wanted, replication, config=_config(topic)))
+        elif len(existing[name].partitions) != wanted:
+            message = (
+                f"topic {name} has {len(existing[name].partitions)} partitions, "
+                f"expected {wanted}: set DRAWDOWN_PARTITIONS to what the topics were made with"
+            )
+            raise ConfigurationError(message)
+    if missing:
+        for name, future in admin.create_topics(missing).items():
+            try:
+                future.result(timeout=_TIMEOUT_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    message = f"topic {name} could not be created: {error}"
+                    raise LogUnavailable(message) from error
+    return [new.topic for new in missing]
+
+
+def _config(topic: Topic) -> dict[str, str]:
+    retention = topic.retention_milliseconds
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention),
+        "retention.bytes": str(FOR_EVER),
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+    }

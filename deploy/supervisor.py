@@ -1,0 +1,122 @@
+"""Every worker as its own process under one supervisor that restarts what dies at once.
+
+A worker that ends by itself is a worker that met an error (architecture.md section 3): its successor resumes
+from the committed position. One that keeps ending within `_QUICK_SECONDS` waits a little longer each time,
+so that a cause which stays does not become a busy loop.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+logger = logging.getLogger("drawdown")
+
+_QUICK_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+_DRAIN_SECONDS: Final = 20.0
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass
+class Child:
+    """One supervised process."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path | None = None
+    process: "subprocess.Popen[bytes] | None" = None
+    restarts: int = 0
+    started_at: float = 0.0
+    quick_ends: int = 0
+    due_at: float = 0.0
+
+
+@dataclass
+class Supervisor:
+    """Starts children, restarts them, and stops them in the order given (upstream first)."""
+
+    children: list[Child] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start all."""
+        for child in self.children:
+            self._start(child)
+
+    def poll(self) -> list[str]:
+        """Restart whatever has ended; gives the names of those that had. Call it several times a second."""
+        ended = []
+        now = time.monotonic()
+        for child in self.children:
+            if child.process is not None and child.process.poll() is not None:
+                ended.append(child.name)
+                self._note_end(child, now)
+            if child.process is None and now >= child.due_at:
+                child.restarts += 1
+                self._start(child)
+        return ended
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal to a child: for fault tests."""
+        for child in self.children:
+            if child.name == name and child.process is not None:
+                child.process.send_signal(number)
+
+    def stop(self) -> dict[str, int]:
+        """SIGTERM to each in turn, SIGKILL to what does not drain in time; gives exit codes."""
+        codes = {}
+        for child in self.children:
+            if child.process is None:
+                continue
+            child.process.terminate()
+            try:
+                codes[child.name] = child.process.wait(_DRAIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                logger.warning("%s did not drain within %.0f s: killed", child.name, _DRAIN_SECONDS)
+                child.process.kill()
+                codes[child.name] = child.process.wait()
+            child.process = None
+        return codes
+
+    def _start(self, child: Child) -> None:
+        output: IO[bytes] | None = None if child.log is None else child.log.open("ab")
+        child.process = subprocess.Popen(  # noqa: S603 - our own command line
+            child.command,
+            env={**os.environ, **child.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        if output is not None:
+            output.close()
+        child.started_at = time.monotonic()
+
+    def _note_end(self, child: Child, now: float) -> None:
+        assert child.process is not None
+        logger.warning("%s ended with %s: restarting it", child.name, child.process.returncode)
+        quick = now - child.started_at < _QUICK_SECONDS
+        child.quick_ends = child.quick_ends + 1 if quick else 0
+        pause = 0.0 if child.quick_ends < 3 else min(2.0 ** (child.quick_ends - 3), _LONGEST_PAUSE_SECONDS)
+        child.due_at = now + pause
+        child.process = None
+
+
+def worker_command(name: str) -> list[str]:
+    """The command line of a worker, in this interpreter."""
+    return [sys.executable, "-m", "deploy.cli", "worker", name]
+
+
+def _die_with_parent() -> None:
+    """A supervisor that is killed leaves no orphan behind (Linux; elsewhere nothing happens)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

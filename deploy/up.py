@@ -1,0 +1,107 @@
+"""`drawdown up`: servers, topics and every worker, under one supervisor, until Ctrl-C."""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from deploy.provision import create_topics
+from deploy.servers.find import Servers, open_servers
+from deploy.settings import HEALTH_PORTS, load_settings
+from deploy.supervisor import Child, Supervisor, worker_command
+from deploy.workers import WORKERS
+from schemas.errors import ConfigurationError
+
+logger = logging.getLogger("drawdown")
+_POLL_SECONDS: Final = 0.1
+
+
+@contextmanager
+def running_pipeline(
+    servers: Servers, environment: dict[str, str], logs: Path | None = None
+) -> Iterator[Supervisor]:
+    """Topics and supervised workers on `servers`; drains and stops the workers at the end.
+
+    `environment` adds to (and wins over) the addresses of the servers; `logs` is a folder for the
+    workers' output, absent: this process's.
+    """
+    addresses = {"DRAWDOWN_KAFKA": servers.kafka, "DRAWDOWN_REDIS_URL": servers.redis_url}
+    environment = {**addresses, **environment}
+    settings = load_settings(
+        **{name.removeprefix("DRAWDOWN_").lower(): value for name, value in environment.items()}
+    )
+    create_topics(
+        settings.kafka, settings.topic_prefix, settings.partitions, settings.replication
+    )
+    supervisor = Supervisor(
+        [
+            Child(
+                name,
+                worker_command(name),
+                environment,
+                None if logs is None else logs / f"{name}.log",
+            )
+            for name in WORKERS
+        ]
+    )
+    supervisor.start()
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def register(app: typer.Typer) -> None:
+    """Add `drawdown up`."""
+    app.command("up")(up)
+
+
+def up(
+    broker: Annotated[
+        str, typer.Option(help="embedded (in memory, nothing to install) | apache (Java, Maven)")
+    ] = "embedded",
+    data: Annotated[
+        Path | None, typer.Option(help="data folder, for --broker apache: kept between runs")
+    ] = None,
+) -> None:
+    """Run servers and every worker on this machine; Ctrl-C drains and stops all.
+
+    The embedded broker keeps its log in memory: for trying and for tests.
+    """
+    if broker not in ("embedded", "apache"):
+        message = f"no broker {broker!r}: expected embedded or apache"
+        raise ConfigurationError(message)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    kind = "apache" if broker == "apache" else "embedded"
+    with open_servers(kind, data) as servers, running_pipeline(servers, {}) as supervisor:
+        _say_where(servers)
+        while not stopping:
+            supervisor.poll()
+            time.sleep(_POLL_SECONDS)
+        typer.echo("draining …")
+
+
+def _say_where(servers: Servers) -> None:
+    typer.echo(f"Kafka   {servers.kafka}   ({servers.kind})\nRedis   {servers.redis_url}")
+    for name, port in HEALTH_PORTS.items():
+        typer.echo(f"{name:9} http://127.0.0.1:{port}/healthz /readyz /metrics")
+    typer.echo(
+        "In another terminal:\n"
+        f"  export DRAWDOWN_KAFKA={servers.kafka} DRAWDOWN_REDIS_URL={servers.redis_url}\n"
+        "  drawdown apply CATALOG.yaml; drawdown send EVENTS.jsonl; drawdown balance ACCOUNT\n"
+        "Ctrl-C drains and stops everything."
+    )

@@ -1,0 +1,120 @@
+"""Rating as a stage: journal frames in, rated frames out, and what could not be priced beside them."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from processors.rating.columnar import rate
+from processors.rating.rows import decode_row, encode_row
+from projections import metrics
+from projections.fold.cut import cut_frames
+from projections.fold.outbox import Output
+from projections.fold.position import GapWatch, JournalReader, Position
+from projections.fold.stage import Record
+from projections.fold.worker import StageKind
+from projections.rows import Changes, RowReader, Rows
+from schemas.frames import RATED_SCHEMA, FrameKind, JournalKind, RatedKind
+from schemas.rejected import cloud_event, rejection_headers
+from schemas.topics import JOURNAL, RATED, REJECTED, UNRATED
+
+STAGE: Final = "rating"
+CACHED_ROWS: Final = 200_000
+
+
+class RatingFold:
+    """One partition of rating, from one assignment to the next."""
+
+    def __init__(self, partition: int, position: Position, rows: RowReader) -> None:
+        self._partition = partition
+        self._journal = JournalReader(position.vector)
+        self._reached, self._clock = position.reached, position.clock
+        self._rows = Rows(rows, encode_row, decode_row)
+        self._gap = GapWatch()
+
+    def apply(self, records: Sequence[Record]) -> list[Output]:
+        """Rate what the journal frames bring that is new. Raises FrameError."""
+        started = time.perf_counter()
+        parts = [self._journal.feed(offset, value) for offset, value in records]
+        new = [part for part in parts if part is not None]
+        rated = pl.DataFrame(schema=RATED_SCHEMA)
+        side: list[Output] = []
+        if new:
+            batch = pl.concat(new)
+            rated, self._clock = rate(batch, self._clock, self._rows)
+            side = list(self._side_records(batch, rated))
+            metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(
+                time.time() - self._clock / 1e6
+            )
+        upto = (records[-1][0] + 1, 0, 0)
+        frames = cut_frames(FrameKind.RATED, rated, self._reached, upto)
+        self._reached = upto
+        _observe(rated, time.perf_counter() - started)
+        return [Output(RATED, frame, partition=self._partition) for frame in frames] + side
+
+    def take_changes(self) -> Changes:
+        """The rows to commit with the position."""
+        metrics.COMMITS.labels(STAGE).inc()
+        return self._rows.take_changes()
+
+    def advance(self, position: Position) -> Position:
+        """`position` with the source vector, the reach of the outputs and the clock."""
+        return Position(
+            position.offset,
+            position.digest,
+            position.topic_id,
+            self._journal.vector,
+            self._reached,
+            self._clock,
+        )
+
+    def check_gap(self, now: float) -> None:
+        """Raises GapError when the journal has had a gap for too long."""
+        if self._journal.gap is not None:
+            self._gap.ignore(self._journal.gap, now)
+            self._journal.gap = None
+        self._gap.check(self._journal.vector, now, vector=True)
+
+    def evict(self, pending: Mapping[str, object]) -> None:
+        """Keep the cache bounded."""
+        self._rows.evict(CACHED_ROWS, pending)
+
+    def _side_records(self, batch: pl.DataFrame, rated: pl.DataFrame) -> Iterator[Output]:
+        """`unrated` and `rejected` show what the rated log already says; both may repeat."""
+        ended = rated.filter(
+            pl.col("kind").is_in([int(RatedKind.UNRATED), int(RatedKind.REFUSED)])
+        )
+        if not ended.height:
+            return
+        place = ["journal_offset", "row"]
+        came = batch.select(*place, "type", "offset", journal_kind="kind")
+        for row in ended.join(came, on=place, how="left").iter_rows(named=True):
+            usage = row["journal_kind"] == JournalKind.USAGE
+            detail = f"{row['reason']} at journal {row['journal_offset']}:{row['row']}"
+            if row["product"]:
+                detail += f", product {row['product']}"
+            yield Output(
+                UNRATED if row["kind"] == RatedKind.UNRATED else REJECTED,
+                cloud_event(
+                    row["account"], row["source"], row["id"], row["type"], row["time"], row["data"]
+                )
+                if usage
+                else row["data"],
+                key=row["account"].encode() if row["account"] else None,
+                headers=rejection_headers(
+                    JOURNAL.name, self._partition, row["journal_offset"], row["reason"], detail
+                ),
+            )
+
+
+def _observe(rated: pl.DataFrame, seconds: float) -> None:
+    metrics.BATCH_ROWS.labels(STAGE).observe(rated.height)
+    metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
+    metrics.STEP_SECONDS.labels(STAGE, "fold").inc(seconds)
+    counted = rated.group_by("kind", "reason").len()
+    for kind, reason, count in counted.iter_rows():
+        metrics.EVENTS.labels(STAGE, reason or RatedKind(kind).name.lower()).inc(count)
+
+
+RATING: Final = StageKind(STAGE, JOURNAL, RatingFold)

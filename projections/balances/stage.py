@@ -1,0 +1,119 @@
+"""Balances as a stage: rated frames in, ledger frames and alerts out, balance rows beside them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from projections import metrics
+from projections.balances.columnar import Folded, fold
+from projections.balances.row import BalanceRow, decode_row, encode_row, next_due
+from projections.fold.cut import cut_frames
+from projections.fold.outbox import Output
+from projections.fold.position import GapWatch, OutputReader, Position
+from projections.fold.stage import Record
+from projections.fold.worker import StageKind
+from projections.rows import Changes, RowReader, Rows
+from schemas.frames import LEDGER_SCHEMA, FrameKind, decode_rated
+from schemas.rejected import rejection_headers
+from schemas.topics import ALERTS, LEDGER, RATED, REJECTED
+
+STAGE: Final = "balances"
+CACHED_ROWS: Final = 200_000
+
+
+class BalancesFold:
+    """One partition of balances, from one assignment to the next."""
+
+    def __init__(self, partition: int, position: Position, rows: RowReader) -> None:
+        self._partition = partition
+        self._rated = OutputReader(decode_rated, position.reached)
+        self._written = position.reached
+        self._rows: Rows[BalanceRow] = Rows(rows, encode_row, decode_row, next_due)
+        self._gap = GapWatch()
+
+    def apply(self, records: Sequence[Record]) -> list[Output]:
+        """Draw down what the rated frames bring that is new. Raises FrameError."""
+        started = time.perf_counter()
+        parts = [self._rated.feed(value) for _, value in records]
+        new = [part for part in parts if part is not None]
+        folded = Folded(pl.DataFrame(schema=LEDGER_SCHEMA), [], [])
+        if new:
+            batch = pl.concat(new)
+            folded = fold(batch, self._rows)
+            _observe(batch, folded, time.perf_counter() - started)
+            metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(
+                time.time() - (batch.get_column("at").max() or 0) / 1e6  # type: ignore[operator]
+            )
+        return self._outputs(folded)
+
+    def _outputs(self, folded: Folded) -> list[Output]:
+        upto = _spread(self._rated.reached)
+        frames = cut_frames(FrameKind.LEDGER, folded.ledger, _spread(self._written), upto)
+        self._written = self._rated.reached
+        outputs = [Output(LEDGER, frame, partition=self._partition) for frame in frames]
+        outputs.extend(
+            Output(
+                ALERTS,
+                alert.to_cloudevent(),
+                key=alert.account.encode(),
+                headers=(("content-type", b"application/cloudevents+json"),),
+            )
+            for alert in folded.alerts
+        )
+        outputs.extend(
+            Output(
+                REJECTED,
+                refused.data,
+                key=refused.account.encode(),
+                headers=rejection_headers(
+                    RATED.name, self._partition, refused.journal_offset, refused.reason, refused.detail
+                ),
+            )
+            for refused in folded.refused
+        )
+        return outputs
+
+    def take_changes(self) -> Changes:
+        """The rows to commit with the position."""
+        metrics.COMMITS.labels(STAGE).inc()
+        return self._rows.take_changes()
+
+    def advance(self, position: Position) -> Position:
+        """`position` with the journal position that was read and written up to."""
+        return Position(
+            position.offset, position.digest, position.topic_id, reached=self._rated.reached
+        )
+
+    def check_gap(self, now: float) -> None:
+        """Raises GapError when the rated log has had a gap for too long."""
+        if self._rated.gap is not None:
+            self._gap.ignore(self._rated.gap, now)
+            self._rated.gap = None
+        self._gap.check(self._rated.reached, now, vector=False)
+
+    def evict(self, pending: Mapping[str, object]) -> None:
+        """Keep the cache bounded."""
+        self._rows.evict(CACHED_ROWS, pending)
+
+
+def _spread(position: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Ledger positions leave room for the postings of each rated row."""
+    offset, row, ordinal = position
+    return (offset, row, ordinal << 16)
+
+
+def _observe(batch: pl.DataFrame, folded: Folded, seconds: float) -> None:
+    metrics.BATCH_ROWS.labels(STAGE).observe(batch.height)
+    metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
+    metrics.STEP_SECONDS.labels(STAGE, "fold").inc(seconds)
+    for posting, count in folded.ledger.group_by("posting").len().iter_rows():
+        metrics.EVENTS.labels(STAGE, posting).inc(count)
+    for alert in folded.alerts:
+        metrics.ALERTS.labels(alert.type).inc()
+    for refused in folded.refused:
+        metrics.EVENTS.labels(STAGE, refused.reason).inc()
+
+
+BALANCES: Final = StageKind(STAGE, RATED, BalancesFold)

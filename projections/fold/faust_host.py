@@ -1,0 +1,195 @@
+"""Faust as the host of a stage: groups, rebalancing, agents; never a single event.
+
+An agent takes several frames at a time and hands them to one worker thread, in which everything stateful
+happens (folding, Redis, sending); the event loop stays free for heartbeats. What facts.md found
+decides the shape: Faust seeks after `on_partitions_assigned`, so the consumer's `perform_seek` seeks
+to the positions that Redis holds; an agent that raises is restarted past its records, so every
+error ends the process; a take buffer may survive a rebalance, so records are filtered by position.
+"""
+
+import asyncio
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, EventT
+from yarl import URL
+
+from projections.fold.stage import Record, StagePartition
+from projections.health import WorkerStatus, report_end
+from schemas.errors import DrawdownError
+from schemas.topics import MAX_RECORD_BYTES, Topic
+
+T = TypeVar("T")
+FRAMES_PER_BATCH: Final = 16
+TAKE_SECONDS: Final = 0.05
+SETTLE_SECONDS: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """Where the stage reads, and as which member of which group."""
+
+    kafka: str
+    topic_prefix: str
+    group: str
+    instance_id: str
+    session_timeout_seconds: int
+    topic: Topic
+    partitions: int
+
+
+class _Consumer(driver.Consumer):
+    """Seeks to the stage's own positions wherever Faust seeks to committed offsets."""
+
+    async def perform_seek(self) -> None:
+        await super().perform_seek()
+        host: FaustHost = self.transport.host
+        assignment = self.assignment()
+        positions = await host.assigned({tp.partition for tp in assignment})
+        for tp in assignment:
+            offset = positions[tp.partition]
+            await self.seek(tp, offset)
+            self._committed_offset[tp] = offset
+
+
+class _Transport(driver.Transport):
+    Consumer = _Consumer
+    host: "FaustHost"
+
+
+class FaustHost:
+    """Runs one stage until SIGTERM or SIGINT, or until an error ends the process.
+
+    `open_partition` makes the stage's partition from Redis, with the log checked. It is called in the
+    worker thread at every assignment: assignment starts with empty memory.
+    """
+
+    def __init__(
+        self,
+        settings: HostSettings,
+        open_partition: Callable[[int], StagePartition],
+        status: WorkerStatus,
+    ) -> None:
+        self._settings, self._open, self._status = settings, open_partition, status
+        self._partitions: dict[int, StagePartition] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fold")
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until stopped; drains what is pending before it returns."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        app = self._app()
+        app.finalize()
+        await app.start()
+        settle = asyncio.create_task(self._settle_forever())
+        await self._stop.wait()
+        self._status.stopping = True
+        settle.cancel()
+        await self._in_thread(self._drain)
+        await app.stop()
+
+    async def assigned(self, numbers: set[int]) -> dict[int, int]:
+        """Open these partitions afresh, forget all others; gives the offset to read each from."""
+        return await self._in_thread(lambda: self._assign(numbers))
+
+    def _assign(self, numbers: set[int]) -> dict[int, int]:
+        self._partitions = {number: self._open(number) for number in sorted(numbers)}
+        self._status.assigned(numbers)
+        return {number: part.folded.offset for number, part in self._partitions.items()}
+
+    def _app(self) -> faust.App:
+        settings = self._settings
+        app = faust.App(
+            settings.group,
+            broker=f"kafka://{settings.kafka}",
+            store="memory://",
+            web_enabled=False,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=64,
+            consumer_auto_offset_reset="earliest",  # never used: perform_seek names every offset
+            consumer_group_instance_id=settings.instance_id,
+            consumer_max_fetch_size=MAX_RECORD_BYTES,
+            broker_session_timeout=settings.session_timeout_seconds,
+            broker_heartbeat_interval=max(settings.session_timeout_seconds / 4, 0.5),
+            broker_commit_interval=1.0,
+        )
+        transport = _Transport([URL(f"aiokafka://{settings.kafka}")], app)
+        transport.host = self
+        app.transport = transport
+        topic = app.topic(
+            settings.topic_prefix + settings.topic.name,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            partitions=settings.partitions,
+        )
+        app.agent(topic, name=settings.group)(self._agent)
+        return app
+
+    async def _agent(self, stream: "faust.StreamT[bytes]") -> None:
+        async for events in stream.noack_take(FRAMES_PER_BATCH, within=TAKE_SECONDS):
+            batches: dict[int, list[EventT[Any]]] = defaultdict(list)
+            for event in events:
+                batches[event.message.partition].append(event)
+            for number, batch in batches.items():
+                records = [(event.message.offset, event.message.value) for event in batch]
+                done = await self._in_thread(partial(self._fold, number, records, batch))
+                _acknowledge(done)
+
+    def _fold(
+        self, number: int, records: Sequence[Record], batch: list[EventT[Any]]
+    ) -> list[object]:
+        partition = self._partitions.get(number)
+        if partition is None:
+            return []
+        done = partition.process(records, batch)
+        self._status.progressed(number, partition.folded.offset)
+        return done
+
+    async def _settle_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            if any(partition.pending for partition in self._partitions.values()):
+                _acknowledge(await self._in_thread(self._settle))
+
+    def _settle(self) -> list[object]:
+        return [token for part in self._partitions.values() for token in part.settle()]
+
+    def _drain(self) -> None:
+        for partition in self._partitions.values():
+            partition.settle(wait_for=0)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: _or_end(call)
+        )
+
+
+def _acknowledge(tokens: list[object]) -> None:
+    """Kafka's committed offsets are for lag displays; the position in Redis rules."""
+    for token in tokens:
+        for event in token:  # type: ignore[attr-defined]
+            event.ack()
+
+
+def _or_end(call: Callable[[], T]) -> T:
+    """The process's edge: no error may reach Faust, which would go on past the records at hand."""
+    try:
+        return call()
+    except DrawdownError as error:
+        report_end(error)
+        os._exit(error.exit_code)
+    except BaseException as error:  # noqa: BLE001 - a bug ends the process too, with its trace
+        report_end(error)
+        os._exit(1)

@@ -1,0 +1,132 @@
+"""Looking at the log without consuming it: bounds, topic ids, single records, whole partitions."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import TopicCollection
+
+from projections.fold.position import Position, check_log
+from schemas.errors import LogUnavailable
+from schemas.topics import MAX_RECORD_BYTES
+
+_TIMEOUT_SECONDS: Final = 20.0
+Read = tuple[int, int, bytes, bytes | None, list[tuple[str, bytes]]]
+"""Offset, timestamp in milliseconds, value, key and headers of one record."""
+
+
+class Log:
+    """Reads one cluster's topics by hand, with no group. Raises LogUnavailable on time-outs."""
+
+    def __init__(self, kafka: str, topic_prefix: str = "") -> None:
+        self._kafka, self._prefix = kafka, topic_prefix
+        self._admin = AdminClient({"bootstrap.servers": kafka})
+
+    def name(self, topic: str) -> str:
+        """The topic's name in this deployment."""
+        return self._prefix + topic
+
+    def topic_id(self, topic: str) -> str:
+        """The broker's id of the topic: another one after it was deleted and created again."""
+        name = self.name(topic)
+        futures = self._admin.describe_topics(
+            TopicCollection([name]), request_timeout=_TIMEOUT_SECONDS
+        )
+        return str(_result(futures[name], name).topic_id)
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; 0 where there is no such topic."""
+        name = self.name(topic)
+        try:
+            metadata = self._admin.list_topics(name, timeout=_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise LogUnavailable(str(error)) from error
+        return len(metadata.topics[name].partitions) if name in metadata.topics else 0
+
+    def bounds(self, topic: str, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """The first offset held and the next offset to be written, of each partition."""
+        low = self._offsets(topic, partitions, OffsetSpec.earliest())
+        high = self._offsets(topic, partitions, OffsetSpec.latest())
+        return {number: (low[number], high[number]) for number in partitions}
+
+    def ends(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        """The next offset to be written, of each partition."""
+        return self._offsets(topic, partitions, OffsetSpec.latest())
+
+    def _offsets(
+        self, topic: str, partitions: Sequence[int], spec: OffsetSpec
+    ) -> dict[int, int]:
+        name = self.name(topic)
+        asked = {TopicPartition(name, number): spec for number in partitions}
+        if not asked:
+            return {}
+        futures = self._admin.list_offsets(asked, request_timeout=_TIMEOUT_SECONDS)
+        return {at.partition: _result(future, name).offset for at, future in futures.items()}
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Read]:
+        """The records from `start` up to, not including, `end`, each in its place."""
+        if start >= end:
+            return
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(self.name(topic), partition, start)])
+            expected, quiet_since = start, time.monotonic()
+            while expected < end:
+                messages = consumer.consume(10_000, timeout=0.5)
+                if messages:
+                    quiet_since = time.monotonic()
+                elif time.monotonic() - quiet_since > _TIMEOUT_SECONDS:
+                    message = f"{topic} [{partition}] stops at {expected}, expected up to {end}"
+                    raise LogUnavailable(message)
+                for message in messages:
+                    if message.error() is not None:
+                        raise LogUnavailable(str(message.error()))
+                    expected = message.offset() + 1
+                    if message.offset() >= end:
+                        return
+                    yield (
+                        message.offset(),
+                        message.timestamp()[1],
+                        message.value() or b"",
+                        message.key(),
+                        message.headers() or [],
+                    )
+        finally:
+            consumer.close()
+
+    def check(self, topic: str, partition: int, position: Position) -> Position:
+        """`check_log` against the broker; gives `position` with the topic's id."""
+        topic_id = self.topic_id(topic)
+        low, high = self.bounds(topic, [partition])[partition]
+        last = position.offset - 1
+        value = None
+        if low <= last < high:
+            value = next(self.read(topic, partition, last, last + 1))[2]
+        check_log(position, topic_id, low, high, value)
+        return Position(
+            position.offset, position.digest, topic_id, position.vector, position.reached, position.clock
+        )
+
+    def _consumer(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self._kafka,
+                "group.id": "drawdown-reader",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "fetch.message.max.bytes": MAX_RECORD_BYTES,
+                "check.crcs": True,
+            }
+        )
+
+
+def _result(future: object, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    try:
+        return future.result(timeout=_TIMEOUT_SECONDS)  # type: ignore[attr-defined]
+    except (KafkaException, TimeoutError) as error:
+        code = error.args[0].code() if isinstance(error, KafkaException) else None
+        hint = " (no such topic)" if code == KafkaError.UNKNOWN_TOPIC_OR_PART else ""
+        message = f"{name}{hint}: {error}"
+        raise LogUnavailable(message) from error

@@ -1,0 +1,49 @@
+"""Waiting out an outage of Redis: keep retrying with backoff, say so, and give up at last.
+
+Every call that goes through here is safe to repeat: reads are checked, commits and claims compare before
+they write and know their own result again (architecture.md section 3).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+
+from schemas.errors import StoreUnavailable
+
+T = TypeVar("T")
+_PASSING: Final = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long an outage is waited out; `waiting` is told its cause, and None when it is over."""
+
+    seconds: float = 60.0
+    waiting: Callable[[str | None], None] = field(default=lambda _cause: None)
+    stopping: Callable[[], bool] = field(default=lambda: False)
+
+    def run(self, call: Callable[[], T]) -> T:
+        """The call's answer. Raises StoreUnavailable after `seconds` of trying, or when stopping."""
+        give_up = time.monotonic() + self.seconds
+        pause = _FIRST_PAUSE_SECONDS
+        failed = False
+        while True:
+            try:
+                answer = call()
+            except _PASSING as error:
+                failed = True
+                self.waiting(f"redis: {error}")
+                if self.stopping() or time.monotonic() + pause > give_up:
+                    message = f"Redis does not answer: {error}"
+                    raise StoreUnavailable(message) from error
+                time.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            else:
+                if failed:
+                    self.waiting(None)
+                return answer

@@ -1,0 +1,98 @@
+"""The process of a Faust stage: health, watchdog, positions checked against the log, the host.
+
+Rating and balances differ in their `StageKind` only: what they read, and the fold they make.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+
+from projections.fold.faust_host import FaustHost, HostSettings
+from projections.fold.log import Log
+from projections.fold.outbox import Outbox
+from projections.fold.position import Position
+from projections.fold.retry import Patience
+from projections.fold.stage import Fold, StagePartition
+from projections.fold.store import PartitionStore
+from projections.health import WorkerStatus, serve_health, watch_progress
+from projections.rows import RowReader
+from schemas.errors import ConfigurationError
+from schemas.topics import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a stage's process needs to know of its surroundings."""
+
+    kafka: str
+    redis_url: str
+    topic_prefix: str
+    key_prefix: str
+    member: str
+    session_timeout_seconds: int
+    outage_seconds: int
+    progress_seconds: int
+    health_host: str
+    health_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageKind:
+    """`make_fold(partition, position, rows)` gives a fold with empty memory."""
+
+    name: str
+    reads: Topic
+    make_fold: Callable[[int, Position, RowReader], Fold]
+
+
+def redis_client(url: str) -> "redis.Redis[bytes]":
+    """A client that fails fast; waiting and repeating is `Patience`'s business."""
+    return redis.Redis.from_url(
+        url, socket_timeout=10.0, socket_connect_timeout=3.0, decode_responses=False
+    )
+
+
+def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
+    """Run until SIGTERM or SIGINT. An error ends the process with its exit code."""
+    status = WorkerStatus(kind.name)
+    server = serve_health(status, settings.health_host, settings.health_port)
+    log = Log(settings.kafka, settings.topic_prefix)
+    partitions = log.partitions(kind.reads.name)
+    if not partitions:
+        message = f"no topic {log.name(kind.reads.name)}: create the topics with `drawdown topics`"
+        raise ConfigurationError(message)
+    outbox = Outbox(settings.kafka, settings.topic_prefix, status.waiting)
+    client = redis_client(settings.redis_url)
+    patience = Patience(settings.outage_seconds, status.waiting, lambda: status.stopping)
+
+    def open_partition(number: int) -> StagePartition:
+        store = PartitionStore(client, settings.key_prefix, number, kind.name, patience)
+        position = log.check(kind.reads.name, number, store.open() or Position())
+        return StagePartition(kind.make_fold(number, position, store), store, outbox, position)
+
+    def measure_lag(positions: dict[int, int]) -> int:
+        ends = lag_log.ends(kind.reads.name, list(positions))
+        return sum(max(0, ends[number] - at) for number, at in positions.items())
+
+    lag_log = Log(settings.kafka, settings.topic_prefix)
+    watch_progress(status, measure_lag, settings.progress_seconds)
+    host = FaustHost(
+        HostSettings(
+            kafka=settings.kafka,
+            topic_prefix=settings.topic_prefix,
+            group=f"{settings.key_prefix}-{settings.topic_prefix}{kind.name}",
+            instance_id=f"{kind.name}-{settings.member}",
+            session_timeout_seconds=settings.session_timeout_seconds,
+            topic=kind.reads,
+            partitions=partitions,
+        ),
+        open_partition,
+        status,
+    )
+    try:
+        asyncio.run(host.run())
+    finally:
+        outbox.close()
+        server.shutdown()

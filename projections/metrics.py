@@ -1,0 +1,38 @@
+"""Every metric of the pipeline, declared in one place: name, labels and meaning.
+
+Prometheus naming; no account in a label. `stage` is admission, rating or balances.
+"""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_ROWS: Final = (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+
+EVENTS: Final = Counter(
+    "drawdown_events_total",
+    "Records by how they ended: accepted, forwarded, line, document, tick, or a reason code.",
+    ("stage", "outcome"),
+)
+BATCH_ROWS: Final = Histogram(
+    "drawdown_batch_rows", "Rows of one batch.", ("stage",), buckets=_ROWS
+)
+BATCH_SECONDS: Final = Histogram(
+    "drawdown_batch_seconds",
+    "Time to process one batch, without waiting for deliveries.",
+    ("stage",),
+    buckets=_SECONDS,
+)
+STEP_SECONDS: Final = Counter(
+    "drawdown_step_seconds_total",
+    "Time spent in a step of a stage: decode, claim, encode, fold, send, commit.",
+    ("stage", "step"),
+)
+EVENT_AGE_SECONDS: Final = Gauge(
+    "drawdown_event_age_seconds",
+    "Age of the newest record processed: now minus its time of receipt.",
+    ("stage", "partition"),
+)
+COMMITS: Final = Counter("drawdown_commits_total", "Commits of rows and position.", ("stage",))
+ALERTS: Final = Counter("drawdown_alerts_total", "Alerts emitted, by type.", ("type",))
