@@ -1,0 +1,1 @@
+"""Admission: raw records in; validated, deduplicated and sequenced journal frames out."""

@@ -1,0 +1,235 @@
+"""One usage record -> one CloudEvents 1.0 envelope, or the reason why not. Pure.
+
+Each record is decoded by itself, never joined with others: whatever its bytes are, its neighbours do not
+notice. `data` stays the bytes that came, so the journal can be rated again under any catalog; it is
+valid UTF-8 and JSON, at most DEPTH deep, or None.
+
+The first fault found decides, in this order: `unsupported` content mode, `too_large`, `not_utf8`,
+`malformed_json`, `too_deep` (so deep that it cannot be read at all: always that), then by attribute in
+the order of REQUIRED `invalid_envelope` (or `unsupported` for another specversion), then names of
+extensions, then `unsupported` attributes. Of a member given twice the last counts. Extension
+attributes are allowed and not kept.
+
+Two paths with one answer: msgspec reads the common form at once; whatever it does not accept is
+read again slowly by `_explain`, which alone refuses.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from schemas.reasons import Reason, Refusal
+from schemas.times import TimeError, parse_instant
+from schemas.topics import MAX_INPUT_BYTES
+
+DEPTH: Final = 64
+MAX_ATTRIBUTE: Final = 256
+REQUIRED: Final = ("specversion", "id", "source", "type", "subject", "time")
+_UNSUPPORTED: Final = ("data_base64", "contract")
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_NAME: Final = re.compile(r"[a-z0-9]{1,20}")
+# A string (open-ended ones too, so a scan is linear whatever the bytes), or a bracket.
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_NULL: Final = b"null"
+
+
+class Usage(msgspec.Struct, gc=False):
+    """A well-formed usage event. `time` in microseconds; `data` JSON bytes or None."""
+
+    account: str
+    source: str
+    id: str
+    type: str
+    time: int
+    data: bytes | None
+
+
+class _Envelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    data: msgspec.Raw = msgspec.Raw(b"")
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+def decode_event(value: bytes | None, headers: Headers | None) -> Usage | Refusal:
+    """The event that a record holds, in structured or binary content mode."""
+    if headers:
+        named = {name.lower(): text for name, text in headers}
+        content = (named.get("content-type") or b"").lower()
+        structured = content.startswith(b"application/cloudevents")
+        if structured and not content.startswith(b"application/cloudevents+json"):
+            return Refusal(Reason.UNSUPPORTED, f"content type {_show(content)}", "content-type")
+        if not structured and "ce_specversion" in named:
+            return _decode_binary(value, named, content)
+    return decode_structured(value or b"")
+
+
+def decode_structured(value: bytes) -> Usage | Refusal:
+    """The event of one JSON object with its attributes and `data`."""
+    if (
+        len(value) > MAX_INPUT_BYTES
+        or not (value.isascii() or _is_utf8(value))
+        or value.count(b"{") + value.count(b"[") > DEPTH
+    ):
+        return _explain(value)
+    try:
+        found = _decode(value)
+        time = parse_instant(found.time)
+    except (msgspec.DecodeError, TimeError):
+        return _explain(value)
+    account, identity, source, kind = found.subject, found.id, found.source, found.type
+    if (
+        found.specversion == "1.0"
+        and 0 < len(identity) <= MAX_ATTRIBUTE
+        and 0 < len(source) <= MAX_ATTRIBUTE
+        and 0 < len(kind) <= MAX_ATTRIBUTE
+        and _ACCOUNT.fullmatch(account)
+    ):
+        data = bytes(found.data)
+        kept = None if not data or data == _NULL else data
+        return Usage(account, source, identity, kind, time, kept)
+    return _explain(value)
+
+
+def depth_of(value: bytes) -> int:
+    """How deep the brackets of a JSON text nest, strings left out. Linear, for any bytes."""
+    depth = deepest = 0
+    for token in _BRACKETS.finditer(value):
+        first = value[token.start()]
+        if first in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _explain(value: bytes) -> Usage | Refusal:
+    if refusal := _refuse_json(value):
+        return refusal
+    try:
+        members = _decode_members(value)
+    except msgspec.ValidationError:
+        return Refusal(Reason.INVALID_ENVELOPE, "expected a JSON object", None)
+    data = members.pop("data", None)
+    body = None if data is None else bytes(data)
+    attributes = {name: _attribute(raw) for name, raw in members.items()}
+    return _assemble(attributes, None if body == _NULL else body)
+
+
+def _attribute(raw: msgspec.Raw) -> object:
+    try:
+        return _decode_any(raw)
+    except msgspec.ValidationError:
+        return 0  # a number out of every range: no attribute is a number, so any stands for it
+
+
+def _decode_binary(
+    value: bytes | None, headers: Mapping[str, bytes | None], content: bytes
+) -> Usage | Refusal:
+    """Binary content mode: attributes in `ce_` headers, the value is `data`."""
+    attributes: dict[str, object] = {}
+    for name, text in headers.items():
+        if name.startswith("ce_"):
+            try:
+                attributes[name[3:]] = (text or b"").decode()
+            except UnicodeDecodeError:
+                return Refusal(Reason.NOT_UTF8, f"header {name} is not UTF-8", name)
+    if not value:
+        return _assemble(attributes, None)
+    media = content.partition(b";")[0].strip()
+    if media and media != b"application/json" and not media.endswith(b"+json"):
+        return Refusal(Reason.UNSUPPORTED, f"data of type {_show(media)}", "content-type")
+    if refusal := _refuse_json(value):
+        return refusal
+    body = bytes(_decode_raw(value))
+    return _assemble(attributes, None if body == _NULL else body)
+
+
+def _refuse_json(value: bytes) -> Refusal | None:
+    if len(value) > MAX_INPUT_BYTES:
+        detail = f"{len(value)} bytes, at most {MAX_INPUT_BYTES}"
+        return Refusal(Reason.TOO_LARGE, detail, None)
+    if not _is_utf8(value):
+        return Refusal(Reason.NOT_UTF8, "the record is not UTF-8", None)
+    try:
+        _decode_raw(value)
+    except msgspec.DecodeError as error:
+        return Refusal(Reason.MALFORMED_JSON, str(error), None)
+    except RecursionError:
+        return Refusal(Reason.TOO_DEEP, f"at most {DEPTH} levels are read", None)
+    if (depth := depth_of(value)) > DEPTH:
+        return Refusal(Reason.TOO_DEEP, f"nested {depth} deep, at most {DEPTH}", None)
+    return None
+
+
+def _assemble(attributes: Mapping[str, object], data: bytes | None) -> Usage | Refusal:
+    texts: dict[str, str] = {}
+    for name in REQUIRED:
+        text = attributes.get(name)
+        if refusal := _refuse_attribute(name, text):
+            return refusal
+        texts[name] = str(text)
+    for name in attributes:
+        if name not in _UNSUPPORTED and not _NAME.fullmatch(name):
+            detail = "attribute names are 1 to 20 of a-z and 0-9"
+            return Refusal(Reason.INVALID_ENVELOPE, detail, name[:MAX_ATTRIBUTE])
+        if isinstance(attributes[name], dict | list):
+            return Refusal(Reason.INVALID_ENVELOPE, "an attribute is not a structure", name)
+    for name in _UNSUPPORTED:
+        if attributes.get(name) is not None:
+            return Refusal(Reason.UNSUPPORTED, f"{name} is not supported yet", name)
+    time = parse_instant(texts["time"])
+    return Usage(texts["subject"], texts["source"], texts["id"], texts["type"], time, data)
+
+
+def _refuse_attribute(name: str, text: object) -> Refusal | None:
+    if text is None:
+        return Refusal(Reason.INVALID_ENVELOPE, f"{name} is missing", name)
+    if not isinstance(text, str):
+        found = type(text).__name__
+        return Refusal(Reason.INVALID_ENVELOPE, f"expected a string, found {found}", name)
+    if not 0 < len(text) <= MAX_ATTRIBUTE:
+        detail = f"expected 1 to {MAX_ATTRIBUTE} characters, found {len(text)}"
+        return Refusal(Reason.INVALID_ENVELOPE, detail, name)
+    if name == "specversion" and text != "1.0":
+        return Refusal(Reason.UNSUPPORTED, 'expected specversion "1.0"', name)
+    if name == "subject" and not _ACCOUNT.fullmatch(text):
+        detail = "expected an account id: [A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
+        return Refusal(Reason.INVALID_ENVELOPE, detail, name)
+    if name == "time":
+        try:
+            parse_instant(text)
+        except TimeError as error:
+            return Refusal(Reason.INVALID_ENVELOPE, str(error), name)
+    return None
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _show(text: bytes) -> str:
+    return text[:MAX_ATTRIBUTE].decode(errors="backslashreplace")

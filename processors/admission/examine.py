@@ -1,0 +1,140 @@
+"""What admission makes of one raw record before its key is claimed. Pure.
+
+A record is claimed only after it has passed every check here (architecture.md section 3, rule 1), and a
+refused one has claimed nothing: its corrected resend is accepted. The first fault decides: those
+of the envelope (`envelope`), then `forwarded` or `misrouted`, `bad_timestamp`, `too_old`, `too_early`;
+`duplicate` and `conflict` are found last, by the claim.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from processors.admission.envelope import Headers, Usage, decode_event
+from processors.admission.window import Window
+from schemas.documents import Account, Grant, Product, RateCard, parse_document
+from schemas.partition import partition_of
+from schemas.reasons import Reason, Refusal
+from schemas.topics import MAX_INPUT_BYTES
+
+FORWARDED_HEADER: Final = "drawdown-forwarded"
+KIND_HEADER: Final = "drawdown-kind"
+TICK_KIND: Final = b"tick"
+BAD_TIMESTAMP: Final = -1
+"""The received_at of a record whose stamp is missing or too far ahead."""
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """The passing of time: a record that admission sent to itself."""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A valid document: the bytes that came, and the account of a credits document."""
+
+    account: str | None
+    data: bytes
+
+
+Outcome = Usage | Tick | Document | Refusal
+TICK: Final = Tick()
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Examines the records of one partition of `partitions`."""
+
+    partition: int
+    partitions: int
+    window: Window
+
+    def usage(self, value: bytes | None, headers: Headers | None, received_at: int) -> Outcome:
+        """A usage record: a Tick, Usage to be claimed, or why not."""
+        if headers and is_tick(headers):
+            return _bad_timestamp() if received_at == BAD_TIMESTAMP else TICK
+        event = decode_event(value, headers)
+        if type(event) is not Usage:
+            return event
+        if partition_of(event.account, self.partitions) != self.partition:
+            return self._stray(event, headers)
+        if received_at == BAD_TIMESTAMP:
+            return _bad_timestamp()
+        time = event.time
+        window = self.window
+        if received_at - window.max_age <= time <= received_at + window.max_lead:
+            return event
+        refusal = window.refuse(time, received_at)
+        assert refusal is not None
+        return refusal
+
+    def credits(self, value: bytes | None, received_at: int) -> Outcome:
+        """A credits record: an account or a grant of this partition's accounts."""
+        document = parse(value)
+        if isinstance(document, Refusal):
+            return document
+        if isinstance(document, Account):
+            account = document.id
+        elif isinstance(document, Grant):
+            account = document.account
+        else:
+            return _elsewhere(document.kind, "catalog")
+        if (owner := partition_of(account, self.partitions)) != self.partition:
+            detail = f"account {account} belongs to partition {owner}, not {self.partition}"
+            return Refusal(Reason.MISROUTED, detail, None)
+        if received_at == BAD_TIMESTAMP:
+            return _bad_timestamp()
+        return Document(account, value or b"")
+
+    def _stray(self, event: Usage, headers: Headers | None) -> Refusal:
+        owner = partition_of(event.account, self.partitions)
+        detail = f"account {event.account} belongs to partition {owner}, not {self.partition}"
+        forwarded = any(name == FORWARDED_HEADER for name, _ in headers or ())
+        return Refusal(Reason.MISROUTED if forwarded else Reason.FORWARDED, detail, None)
+
+
+def examine_catalog(value: bytes | None, received_at: int) -> Outcome:
+    """A catalog record: a product or a rate card. The same for every partition."""
+    document = parse(value)
+    if isinstance(document, Refusal):
+        return document
+    if not isinstance(document, Product | RateCard):
+        return _elsewhere(document.kind, "credits")
+    if received_at == BAD_TIMESTAMP:
+        return _bad_timestamp()
+    return Document(None, value or b"")
+
+
+def owner_of(value: bytes | None, headers: Headers | None, partitions: int) -> int:
+    """The partition of a well-formed usage record's account: where a stray one is forwarded to."""
+    event = decode_event(value, headers)
+    assert type(event) is Usage, event
+    return partition_of(event.account, partitions)
+
+
+def parse(value: bytes | None) -> Account | Grant | Product | RateCard | Refusal:
+    """The document that a record holds, or the first of its faults with how many there are."""
+    if value is None or len(value) > MAX_INPUT_BYTES:
+        found = "no value" if value is None else f"{len(value)} bytes"
+        reason = Reason.INVALID_DOCUMENT if value is None else Reason.TOO_LARGE
+        return Refusal(reason, f"{found}, expected a document of at most {MAX_INPUT_BYTES}", None)
+    document = parse_document(value)
+    if not isinstance(document, list):
+        return document
+    first = document[0]
+    if len(document) == 1:
+        return first
+    return Refusal(first.reason, f"{first.detail} (1 of {len(document)} faults)", first.path)
+
+
+def is_tick(headers: Headers) -> bool:
+    """Whether the headers are those of a tick."""
+    return any(name == KIND_HEADER and value == TICK_KIND for name, value in headers)
+
+
+def _bad_timestamp() -> Refusal:
+    detail = "the record's timestamp is missing or further ahead than max_event_lead"
+    return Refusal(Reason.BAD_TIMESTAMP, detail, None)
+
+
+def _elsewhere(kind: str, topic: str) -> Refusal:
+    return Refusal(Reason.INVALID_DOCUMENT, f"{kind} belongs in the {topic} topic", "kind")

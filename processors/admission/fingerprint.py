@@ -1,0 +1,31 @@
+"""Digests of a usage event: which event it is, and what it says.
+
+The idempotency key is (account, source, id); the content is (type, contract, data), not the time: a
+retry that stamps a new time says the same (credits.md section 9). Both are BLAKE2b over
+length-prefixed fields, each with its own personalisation, so no two keys share a digest by moving
+characters between fields.
+"""
+
+from hashlib import blake2b
+from typing import Final
+
+KEY_BYTES: Final = 16
+CONTENT_BYTES: Final = 6
+_KEY: Final = blake2b(digest_size=KEY_BYTES, person=b"drawdown.claim")
+_CONTENT: Final = blake2b(digest_size=CONTENT_BYTES, person=b"drawdown.body")
+
+
+def key_digest(account: str, source: str, identity: str) -> bytes:
+    """The 16 bytes that stand for (account, source, id)."""
+    digest = _KEY.copy()
+    digest.update(f"{len(account)}:{len(source)}:{account}{source}{identity}".encode())
+    return digest.digest()
+
+
+def content_digest(event_type: str, data: bytes | None, contract: str | None = None) -> bytes:
+    """The 6 bytes that stand for (type, contract, data); absent data differs from empty data."""
+    head = f"{len(event_type)}:{-1 if contract is None else len(contract)}:{event_type}"
+    digest = _CONTENT.copy()
+    digest.update((head if contract is None else head + contract).encode())
+    digest.update(b"-" if data is None else b"+" + data)
+    return digest.digest()

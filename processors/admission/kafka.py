@@ -1,0 +1,98 @@
+"""The Kafka client's settings, calls and errors as admission uses them: the edge to librdkafka."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from processors.admission.settings import AdmissionSettings
+from schemas.errors import (
+    ConfigurationError,
+    DrawdownError,
+    Fenced,
+    LogError,
+    LogReplacedError,
+    LogUnavailable,
+)
+from schemas.topics import CREDITS, JOURNAL, USAGE
+
+ANSWER_SECONDS = 10.0
+_FENCED = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}  # noqa: SLF001
+_CUT = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
+
+
+def consumer_settings(settings: AdmissionSettings, group: str) -> dict[str, object]:
+    """What both consumers share: positions are ours, an unknown one is an error, ends are told."""
+    return {
+        "bootstrap.servers": settings.kafka,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+        "check.crcs": True,
+        "isolation.level": "read_committed",
+        "fetch.wait.max.ms": 50,
+    }
+
+
+def map_error(error: KafkaError) -> DrawdownError:
+    """The error of this project that a Kafka error means."""
+    code = error.code()
+    if code in _FENCED:
+        return Fenced(f"another worker has this group.instance.id: {error.str()}")
+    if code in _CUT:
+        return LogReplacedError(f"the log does not hold the offset admission stands at: {error.str()}")
+    if error.fatal():
+        return LogError(f"Kafka: {error.str()}")
+    return LogUnavailable(f"Kafka: {error.str()}")
+
+
+def low_watermark(consumer: Consumer, topic: str, partition: int) -> int:
+    """The first offset that a partition holds, asked now. Raises LogUnavailable."""
+    try:
+        found = consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_SECONDS)
+    except KafkaException as error:
+        raise map_error(error.args[0]) from error
+    if found is None:
+        raise LogUnavailable(f"no answer about {topic} partition {partition}")
+    low: int = found[0]
+    return low
+
+
+def end_offsets(
+    admin: AdminClient, places: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """The offset after the last readable record of each (topic, partition), asked now."""
+    asked = {TopicPartition(*place): OffsetSpec.latest() for place in places}
+    answers = admin.list_offsets(
+        asked,
+        isolation_level=IsolationLevel.READ_COMMITTED,
+        request_timeout=ANSWER_SECONDS,
+    )
+    try:
+        return {
+            (place.topic, place.partition): answer.result(ANSWER_SECONDS).offset
+            for place, answer in answers.items()
+        }
+    except KafkaException as error:
+        raise map_error(error.args[0]) from error
+    except TimeoutError as error:
+        raise LogUnavailable("no answer about end offsets") from error
+
+
+def partition_count(admin: AdminClient, settings: AdmissionSettings) -> int:
+    """The partitions of the deployment. Raises ConfigurationError unless all topics agree."""
+    try:
+        topics = admin.list_topics(timeout=ANSWER_SECONDS).topics
+    except KafkaException as error:
+        raise map_error(error.args[0]) from error
+    counts = {}
+    for topic in (USAGE, CREDITS, JOURNAL):
+        name = settings.topic(topic)
+        if name not in topics or topics[name].error is not None:
+            raise ConfigurationError(f"topic {name} does not exist: create the topics first")
+        counts[name] = len(topics[name].partitions)
+    if len(set(counts.values())) != 1:
+        raise ConfigurationError(f"these topics must have the same partition count: {counts}")
+    return next(iter(counts.values()))

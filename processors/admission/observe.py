@@ -1,0 +1,50 @@
+"""What others may see of a running worker: its status for health checks, and its counts for metrics."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass
+class Status:
+    """The worker's state now. Times are of the monotonic clock, in seconds.
+
+    `waiting_for` names what the worker cannot reach ("Redis: …"), None when all is well; `lag` is how many
+    usage records of each owned partition are not yet acknowledged in the journal.
+    """
+
+    waiting_for: str | None = None
+    last_progress: float = 0.0
+    partitions: tuple[int, ...] = ()
+    lag: dict[int, int] = field(default_factory=dict)
+
+
+class Observer(Protocol):
+    """Where the worker counts. Calls come from its one thread and must return at once."""
+
+    def outcome(self, name: str, count: int) -> None:
+        """`count` raw records ended as `name`: accepted, tick, document or a reason code."""
+
+    def claimed(self, keys: int, seconds: float) -> None:
+        """One claim call of `keys` keys took `seconds`."""
+
+    def batch(self, records: int, frames: int, seconds: float) -> None:
+        """`records` records of one partition were decided and sent as `frames` frames."""
+
+    def lagging(self, partition: int, records: int) -> None:
+        """Usage records of `partition` that the journal does not hold yet."""
+
+
+class Unobserved:
+    """An observer that counts nothing."""
+
+    def outcome(self, name: str, count: int) -> None:
+        """Nothing."""
+
+    def claimed(self, keys: int, seconds: float) -> None:
+        """Nothing."""
+
+    def batch(self, records: int, frames: int, seconds: float) -> None:
+        """Nothing."""
+
+    def lagging(self, partition: int, records: int) -> None:
+        """Nothing."""

@@ -1,0 +1,150 @@
+"""What admission sends: journal frames, rejected records, forwards and ticks, through one producer.
+
+The producer is idempotent and ordered, waits for all replicas and never gives up on a message; the
+first delivery error is final (architecture.md section 3, rule 4). A `Flight` is one frame with everything
+that was sent for the records it covers: it has landed when all of that is acknowledged.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from processors.admission.examine import FORWARDED_HEADER, KIND_HEADER, TICK_KIND
+from processors.admission.settings import AdmissionSettings
+from schemas.errors import DeliveryError
+from schemas.frames import Vector
+from schemas.reasons import Refusal
+from schemas.rejected import rejection_headers
+from schemas.topics import JOURNAL, MAX_RECORD_BYTES, REJECTED, USAGE
+
+TRUNCATED_HEADER: Final = "drawdown-truncated"
+_ROOM: Final = 65_536
+_KEPT: Final = 1_000_000
+
+_Headers = list[tuple[str, bytes | None]]
+
+
+@dataclass(slots=True)
+class Flight:
+    """One frame under way; `vector` and `clock` hold once `waiting` is 0."""
+
+    vector: Vector
+    clock: int
+    waiting: int = 0
+
+
+class Outbox:
+    """Sends and counts what is not acknowledged. `check` raises what deliveries brought."""
+
+    def __init__(self, settings: AdmissionSettings) -> None:
+        self._usage, self._journal = settings.topic(USAGE), settings.topic(JOURNAL)
+        self._rejected = settings.topic(REJECTED)
+        self._failure: KafkaError | None = None
+        self._producer = Producer(
+            {
+                "bootstrap.servers": settings.kafka,
+                "acks": "all",
+                "enable.idempotence": True,
+                "message.timeout.ms": 0,
+                "linger.ms": 2,
+                "compression.type": "none",  # frames are compressed within
+                "message.max.bytes": MAX_RECORD_BYTES + _ROOM,
+            }
+        )
+
+    def frame(self, partition: int, value: bytes, flight: Flight) -> None:
+        """Send a journal frame."""
+        self._send(self._journal, flight, value=value, partition=partition)
+
+    def reject(self, message: Message, refusal: Refusal, flight: Flight) -> None:
+        """Send a refused record, its bytes and headers kept, with the reason.
+
+        A record too large for the topic goes without its headers, its value cut, and says so.
+        """
+        detail = f"{refusal.path}: {refusal.detail}" if refusal.path else refusal.detail
+        reasons: _Headers = list(
+            rejection_headers(
+                message.topic() or "",
+                message.partition() or 0,
+                message.offset() or 0,
+                str(refusal.reason),
+                detail,
+            )
+        )
+        key, value = message.key(), message.value()
+        headers: _Headers = [*(message.headers() or ()), *reasons]
+        size = len(key or b"") + len(value or b"")
+        size += sum(len(name) + len(text or b"") + 16 for name, text in headers)
+        if size > MAX_RECORD_BYTES:
+            headers = [*reasons, (TRUNCATED_HEADER, str(size).encode())]
+            key, value = (key or b"")[:_ROOM], (value or b"")[:_KEPT]
+        self._send(self._rejected, flight, value=value, key=key, headers=headers)
+
+    def forward(self, message: Message, partition: int, flight: Flight) -> None:
+        """Send a usage record on to the partition of its account."""
+        headers = [*(message.headers() or ()), (FORWARDED_HEADER, b"1")]
+        self._send(
+            self._usage,
+            flight,
+            value=message.value(),
+            key=message.key(),
+            headers=headers,
+            partition=partition,
+        )
+
+    def tick(self, partition: int, landed: Callable[[], None]) -> None:
+        """Send a tick to a usage partition; `landed` is called when the broker has it."""
+
+        def delivered(error: KafkaError | None, _message: Message) -> None:
+            self._note(error)
+            landed()
+
+        headers: _Headers = [(KIND_HEADER, TICK_KIND)]
+        self._produce(self._usage, delivered, value=b"", partition=partition, headers=headers)
+
+    def poll(self, seconds: float = 0) -> None:
+        """Serve delivery reports. Raises DeliveryError after the first failure."""
+        self._producer.poll(seconds)
+        if self._failure is not None:
+            raise DeliveryError(f"a record was not delivered: {self._failure}")
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything is acknowledged; False when `seconds` were not enough."""
+        left = self._producer.flush(seconds)
+        self.poll()
+        return left == 0
+
+    def abandon(self) -> None:
+        """Send nothing more."""
+        self._producer.purge(in_queue=True, in_flight=True, blocking=False)
+
+    def _send(self, topic: str, flight: Flight, **record: object) -> None:
+        def delivered(error: KafkaError | None, _message: Message) -> None:
+            self._note(error)
+            if error is None:
+                flight.waiting -= 1
+
+        flight.waiting += 1
+        self._produce(topic, delivered, **record)
+
+    def _produce(
+        self,
+        topic: str,
+        delivered: Callable[[KafkaError | None, Message], None],
+        **record: object,
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, on_delivery=delivered, **record)  # type: ignore[arg-type]
+            except BufferError:
+                self.poll(0.1)
+            except KafkaException as error:
+                raise DeliveryError(f"a record was not accepted for delivery: {error}") from error
+            else:
+                return
+
+    def _note(self, error: KafkaError | None) -> None:
+        if error is not None and self._failure is None:
+            self._failure = error

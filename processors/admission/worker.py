@@ -1,0 +1,209 @@
+"""The admission worker: raw usage in, journal frames out, one worker owning whole partitions.
+
+The shell around the pure parts: `examine` says what a record is, `merge` its place, `claims` whether its
+key is new, `sequence` makes the frames. A round: read usage; ask for the ends of all logs; read
+credits and catalog up to them; write what is then sure of its place. Kafka's group decides who
+owns what; positions come from Redis (architecture.md section 3). What cannot go on is raised, the
+process ends, and its successor replays from what was acknowledged.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import redis
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    TIMESTAMP_NOT_AVAILABLE,
+    KafkaError,
+    KafkaException,
+    Message,
+)
+from confluent_kafka.admin import AdminClient
+
+from processors.admission import merge
+from processors.admission.buffer import latest
+from processors.admission.claims import Claims
+from processors.admission.control import Control
+from processors.admission.examine import BAD_TIMESTAMP
+from processors.admission.group import Group
+from processors.admission.kafka import end_offsets, map_error, partition_count
+from processors.admission.observe import Observer, Status, Unobserved
+from processors.admission.outbox import Outbox
+from processors.admission.owned import Owned, first
+from processors.admission.patience import LEAST_WAIT, Patience, Stopped
+from processors.admission.settings import AdmissionSettings, microseconds
+from processors.admission.writer import Writer
+from schemas.errors import ConfigurationError, LogUnavailable
+from schemas.frames import Source
+from schemas.topics import CATALOG, CREDITS, USAGE
+
+POLL_SECONDS: Final = 0.05
+CONTROL_SECONDS: Final = 5.0
+DRAIN_SECONDS: Final = 10.0
+LAG_SECONDS: Final = 5.0
+
+
+class AdmissionWorker:
+    """One worker. `run` returns after `stop`; anything that ends it otherwise is raised."""
+
+    def __init__(self, settings: AdmissionSettings, observer: Observer | None = None) -> None:
+        self.status = Status(last_progress=time.monotonic())
+        self._settings = settings
+        self._observer: Observer = observer or Unobserved()
+        self._stopping = False
+        self._latest_stamp = 0
+        self._lag_due = 0.0
+        self._usage = settings.topic(USAGE)
+        self._credits, self._catalog = settings.topic(CREDITS), settings.topic(CATALOG)
+
+    def stop(self) -> None:
+        """Ask the worker to finish what it has sent and return; safe in a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Work until `stop`.
+
+        Raises ConfigurationError, Fenced, ClaimsBehind, LogReplacedError, LogError, DeliveryError: the
+        process must then end at once (`os._exit`), so that nothing more is sent.
+        """
+        self._open()
+        try:
+            try:
+                while not self._stopping:
+                    self._step()
+            except Stopped:
+                pass
+            self._group.finish(DRAIN_SECONDS)
+        except BaseException:
+            self._outbox.abandon()
+            raise
+        self._control.close()
+
+    def _open(self) -> None:
+        settings = self._settings
+        width = microseconds(settings.dedupe_window)
+        self._outbox = Outbox(settings)
+        self._admin = AdminClient({"bootstrap.servers": settings.kafka})
+        patience = Patience(self.status, lambda: self._stopping, self._outbox.poll)
+        client = redis.Redis.from_url(settings.redis_url, socket_timeout=30)
+        claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
+        self._writer = Writer(claims, self._outbox, patience, self._observer, width)
+        self._stamp_limit()
+        partitions = patience.until_done(lambda: partition_count(self._admin, settings))
+        self._control = patience.until_done(lambda: Control(settings, self.received_at))
+        self._group = Group(
+            settings, partitions, claims, self._control, self._outbox, self._writer, patience
+        )
+
+    def _step(self) -> None:
+        self._outbox.poll()
+        self._stamp_limit()
+        if self._group.acknowledge():
+            self.status.last_progress = time.monotonic()
+        try:
+            self._intake(self._consume())
+            self._control.read()
+            if ready := [owned for owned in self._group.owned.values() if owned.ready]:
+                self._round(ready)
+            self._report()
+        except LogUnavailable as error:
+            self.status.waiting_for = str(error)
+            self._outbox.poll(LEAST_WAIT)
+        else:
+            self.status.waiting_for = None
+        self._tick()
+
+    def _consume(self) -> Sequence[Message]:
+        waiting = any(owned.ready for owned in self._group.owned.values())
+        seconds = 0.0 if waiting else POLL_SECONDS
+        try:
+            return self._group.consumer.consume(self._settings.batch, seconds)
+        except KafkaException as error:
+            raise map_error(error.args[0]) from error
+
+    def _intake(self, messages: Sequence[Message]) -> None:
+        owned_by, received_at = self._group.owned, self.received_at
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._failed(message, error)
+            elif (owned := owned_by.get(message.partition() or 0)) is not None:
+                owned.usage.append(message, message.offset() or 0, received_at(message))
+        self._group.limit(2 * self._settings.batch)
+
+    def _failed(self, message: Message, error: KafkaError) -> None:
+        if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's name for it
+            raise map_error(error)
+        if (owned := self._group.owned.get(message.partition() or 0)) is not None:
+            owned.usage.reached(message.offset() or 0)
+
+    def received_at(self, message: Message) -> int:
+        """When a record was received, microseconds; BAD_TIMESTAMP when it is missing or ahead.
+
+        Raises ConfigurationError when the broker should stamp records and does not.
+        """
+        kind, milliseconds = message.timestamp()
+        if kind == TIMESTAMP_LOG_APPEND_TIME:
+            return milliseconds * 1_000
+        if self._settings.broker_time == "append":
+            raise ConfigurationError(
+                f"{message.topic()} does not use LogAppendTime: set its message.timestamp.type,"
+                ' or broker_time to "create" for trying'
+            )
+        stamp = milliseconds * 1_000
+        if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= stamp <= self._latest_stamp:
+            return BAD_TIMESTAMP
+        return stamp
+
+    def _stamp_limit(self) -> None:
+        lead = microseconds(self._settings.max_event_lead)
+        self._latest_stamp = time.time_ns() // 1_000 + lead
+
+    def _round(self, ready: Sequence[Owned]) -> None:
+        asked = [latest(owned.buffers) for owned in ready]
+        ends = self._ends(ready)
+        self._control.read_to(ends, CONTROL_SECONDS)
+        for owned, before in zip(ready, asked, strict=True):
+            partition = owned.examiner.partition
+            views = [
+                owned.buffers[Source.CATALOG].view(ends[self._catalog, 0]),
+                owned.buffers[Source.CREDITS].view(ends[self._credits, partition]),
+                owned.usage.view(ends[self._usage, partition]),
+            ]
+            counts = merge.writable(views, before)
+            if runs := first(merge.interleave(views, counts), self._settings.batch):
+                self._writer.write(owned, runs)
+
+    def _ends(self, of: Sequence[Owned]) -> dict[tuple[str, int], int]:
+        places = [(self._catalog, 0)]
+        for owned in of:
+            partition = owned.examiner.partition
+            places += [(self._usage, partition), (self._credits, partition)]
+        ends = end_offsets(self._admin, places)
+        for owned in of:
+            end = ends[self._usage, owned.examiner.partition]
+            owned.end = max(end, owned.usage.read_to)
+        return ends
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        for partition, owned in self._group.owned.items():
+            span = self._settings.tick_busy_seconds
+            if not owned.busy:
+                span = self._settings.tick_idle_seconds
+            if owned.ticking or now < owned.last_tick + span:
+                continue
+            owned.ticking, owned.busy, owned.last_tick = True, False, now
+            self._outbox.tick(partition, owned.ticked)
+
+    def _report(self) -> None:
+        owned = self._group.owned
+        if time.monotonic() >= self._lag_due and owned:
+            self._ends(list(owned.values()))
+            self._lag_due = time.monotonic() + LAG_SECONDS
+        self.status.partitions = tuple(owned)
+        self.status.lag = {partition: each.lag for partition, each in owned.items()}
+        for partition, lag in self.status.lag.items():
+            self._observer.lagging(partition, lag)
+
+
