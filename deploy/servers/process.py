@@ -1,0 +1,138 @@
+"""A server as a child process: start, wait until it answers, stop; its output goes to a log file.
+
+Guarantees: `start` returns only when the server answers, or raises with the end of its log; `stop`
+and `kill` return only when it is gone; a child ends with its parent (see `leash.py`), and has its
+own session, so that a Ctrl-C in the parent's terminal reaches the workers first and the servers
+only through `stop`.
+
+Start servers from a thread that lives as long as they should: Linux ends them with that thread.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from schemas.errors import DrawdownError
+
+LOOPBACK: Final = "127.0.0.1"
+_LEASH: Final = str(Path(__file__).with_name("leash.py"))
+_POLL_SECONDS: Final = 0.02
+_TAIL_BYTES: Final = 2_000
+# Below the range from which Linux takes ports for outgoing connections: none can slip in between.
+_FIRST_PORT: Final = 20_000
+_PORTS: Final = 12_000
+
+
+class ServerError(DrawdownError):
+    """A local server did not start; the message holds the end of its log."""
+
+    exit_code = 69
+
+
+@dataclass
+class ServerProcess:
+    """One server; `ready` says whether it answers and must not raise.
+
+    `stop_signal` asks it to end, also when the parent dies; after `stop_seconds` it is killed.
+    """
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    ready: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_seconds: float = 30.0
+    stop_seconds: float = 5.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        running = self._process is not None and self._process.poll() is None
+        return self._process.pid if running and self._process is not None else None
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises ServerError when it ends or stays silent."""
+        assert self.pid is None, f"{self.name} runs already"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        leash = (sys.executable, "-I", "-S", _LEASH, str(os.getpid()), str(int(self.stop_signal)))
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - the command line is our own
+                (*leash, *self.command),
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait_until_ready()
+
+    def stop(self) -> None:
+        """Ask it to end, then kill it; does nothing when it does not run."""
+        if self._process is None:
+            return
+        self._process.send_signal(self.stop_signal)
+        try:
+            self._process.wait(self.stop_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + self.ready_seconds
+        while True:
+            if self._process.poll() is not None:
+                self._fail(f"ended with status {self._process.returncode}")
+            if self.ready():
+                return
+            if time.monotonic() > deadline:
+                self._fail(f"did not answer within {self.ready_seconds:.0f} s")
+            time.sleep(_POLL_SECONDS)
+
+    def _fail(self, what: str) -> None:
+        self.kill()
+        tail = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
+        raise ServerError(f"{self.name} {what}; its log, {self.log}, ends:\n{tail}")
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on just now."""
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+
+
+def answers(port: int, request: bytes = b"", expected: bytes = b"") -> bool:
+    """Does a server on this loopback port accept a connection, and answer so when asked so?"""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1.0) as connection:
+            if not request:
+                return True
+            connection.sendall(request)
+            return connection.recv(len(expected)) == expected
+    except OSError:
+        return False

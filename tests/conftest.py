@@ -1,0 +1,74 @@
+"""The Kafka and the Redis that integration tests run on; never a fake, and never a skip.
+
+`DRAWDOWN_KAFKA` and `DRAWDOWN_REDIS_URL`, both set, are used as they are. Otherwise
+`DRAWDOWN_TEST_SERVERS` chooses: `embedded` (the default), `apache` (Apache Kafka and redis-server),
+or `auto`: containers where a Docker engine answers, then Apache, then embedded. A server that is
+chosen and missing fails the tests. Those marked `apache` are left out of runs on anything else.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.servers.find import Servers, addressed_servers, best_kind, open_servers
+
+_CHOICES = ("embedded", "apache", "auto")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only Apache Kafka can do, unless it was chosen."""
+    if _choice() == "apache":
+        return
+    left_out = [item for item in items if item.get_closest_marker("apache")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """A Kafka and a Redis for the whole run: tests keep apart by `topic_prefix`."""
+    addressed = addressed_servers()
+    choice = _choice()
+    if addressed is not None:
+        yield addressed
+        return
+    if choice == "auto":
+        from tests.containers import containers, docker_answers
+
+        if docker_answers():
+            with containers() as running:
+                yield running
+            return
+    with open_servers("apache" if _is_apache(choice) else "embedded") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka(servers: Servers) -> str:
+    """Kafka's address."""
+    return servers.kafka
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: Servers) -> str:
+    """Redis's address."""
+    return servers.redis_url
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix of topics and keys that no other test has."""
+    return f"t{secrets.token_hex(4)}."
+
+
+def _choice() -> str:
+    choice = os.environ.get("DRAWDOWN_TEST_SERVERS") or "embedded"
+    if choice not in _CHOICES:
+        raise pytest.UsageError(f"DRAWDOWN_TEST_SERVERS is one of {', '.join(_CHOICES)}")
+    return choice
+
+
+def _is_apache(choice: str) -> bool:
+    return choice == "apache" or (choice == "auto" and best_kind() == "apache")
