@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import faust
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, EventT
+from faust.types import EventT
 from yarl import URL
 
 from projections.fold.stage import Record, StagePartition
@@ -52,7 +52,7 @@ class _Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         await super().perform_seek()
         host: FaustHost = self.transport.host
-        assignment = self.assignment()
+        assignment = {tp for tp in self.assignment() if tp.topic == host.topic}
         positions = await host.assigned({tp.partition for tp in assignment})
         for tp in assignment:
             offset = positions[tp.partition]
@@ -82,6 +82,11 @@ class FaustHost:
         self._partitions: dict[int, StagePartition] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fold")
         self._stop = asyncio.Event()
+
+    @property
+    def topic(self) -> str:
+        """The name of the topic that the stage reads."""
+        return self._settings.topic_prefix + self._settings.topic.name
 
     async def run(self) -> None:
         """Serve until stopped; drains what is pending before it returns."""
@@ -114,6 +119,7 @@ class FaustHost:
             broker=f"kafka://{settings.kafka}",
             store="memory://",
             web_enabled=False,
+            topic_disable_leader=True,
             stream_wait_empty=False,
             stream_buffer_maxsize=64,
             consumer_auto_offset_reset="earliest",  # never used: perform_seek names every offset
@@ -127,7 +133,7 @@ class FaustHost:
         transport.host = self
         app.transport = transport
         topic = app.topic(
-            settings.topic_prefix + settings.topic.name,
+            self.topic,
             key_type=bytes,
             value_type=bytes,
             key_serializer="raw",
