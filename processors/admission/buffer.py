@@ -2,43 +2,38 @@
 
 from collections.abc import Sequence
 
-
-
-from processors.admission.examine import BAD_TIMESTAMP
 from processors.admission.merge import Buffered
 from processors.admission.record import RawRecord
 
 
 class Buffer:
-    """A queue of messages with their times.
+    """A queue of records with their times.
 
-    `read_to` is the offset after the last that was read, whatever holes the log has. A record without
-    a usable stamp stands at the time of its predecessor.
+    `read_to` is the offset after the last that was read, whatever holes the log has. `times` are
+    the running maxima of received_at: a record without a usable stamp stands at its predecessor's.
 
-    At its end is a source that has passed the end it was asked for *and* whose latest fetch found nothing
-    more: the embedded broker answers the question with the first offset of its last batch plus one.
+    At its end is a source that has passed the end it was asked for *and* whose latest fetch found
+    nothing more: the embedded broker answers the question for the end with the first offset of its
+    last batch plus one.
     """
 
     def __init__(self, offset: int) -> None:
         self.read_to = offset
-        self._exhausted = -1
-        self.messages: list[RawRecord] = []
-        self.received: list[int] = []
+        self.records: list[RawRecord] = []
         self.times: list[int] = []
         self.last = 0
+        self._exhausted = -1
 
     def __len__(self) -> int:
-        return len(self.messages)
+        return len(self.records)
 
-    def append(self, message: RawRecord, offset: int, received_at: int) -> None:
-        """Add a record unless it was read before. `received_at` in microseconds or BAD_TIMESTAMP."""
-        if offset < self.read_to:
+    def append(self, record: RawRecord) -> None:
+        """Add a record, unless it was read before."""
+        if record.offset < self.read_to:
             return
-        self.read_to = offset + 1
-        if received_at != BAD_TIMESTAMP and received_at > self.last:
-            self.last = received_at
-        self.messages.append(message)
-        self.received.append(received_at)
+        self.read_to = record.offset + 1
+        self.last = max(self.last, record.received_at)
+        self.records.append(record)
         self.times.append(self.last)
 
     def reached(self, offset: int) -> None:
@@ -56,7 +51,7 @@ class Buffer:
 
     def drop(self, count: int) -> None:
         """Forget the first `count` records: they were written."""
-        del self.messages[:count], self.received[:count], self.times[:count]
+        del self.records[:count], self.times[:count]
 
 
 def latest(buffers: Sequence[Buffer]) -> int:

@@ -1,10 +1,10 @@
 """Claims: which usage record owns an idempotency key, kept in Redis within 40 bytes a key.
 
-A claim is (digest of the key) -> (offset of the record that claimed it, digest of its content). Seen
-again at the same offset it is a replay, at another a duplicate, with other content a conflict
-(architecture.md section 3, rule 1). Claims are a fold of the usage partition: `through` is the offset
-they were made up to, and a batch that starts above it is refused, so claims that Redis lost are
-made again by whoever resumes from the stored vector.
+A claim is (digest of the key) -> (offset of the record that claimed it, digest of its content).
+Seen again at the same offset it is a replay, at another a duplicate, with other content a conflict
+(architecture.md section 3, rule 1). Claims are a fold of the usage partition: `through` is the
+offset they were made up to, and a batch that starts above it is refused, so claims that Redis lost
+are made again by whoever resumes from the stored vector.
 
 All of a partition lies in one hash slot, `<prefix>:{<partition>}:claims`. Keys fall in two
 generations of the partition's clock, each of one dedupe window: a key is found for at least one
@@ -53,6 +53,9 @@ def pack(digest: bytes, offset: int, content: bytes) -> bytes:
 
 def generations(clocks: Sequence[int], width: int) -> Iterator[tuple[int, int, int]]:
     """(generation, start, stop) of each stretch of never-falling `clocks` in one generation."""
+    if clocks and clocks[0] // width == clocks[-1] // width:
+        yield clocks[0] // width, 0, len(clocks)
+        return
     start = 0
     for stop in range(1, len(clocks) + 1):
         generation = clocks[start] // width
@@ -89,7 +92,7 @@ class Claims:
         """
         try:
             through, vector, clock, width = cast(
-                list[bytes | None],
+                "list[bytes | None]",
                 self._client.hmget(self.key(partition), ["through", "vector", "clock", "width"]),
             )
         except RedisError as error:
@@ -117,7 +120,7 @@ class Claims:
         does not reach `start`, Fenced when another worker is two generations ahead.
         """
         arguments = [start, stop, generation, self._expected, b"".join(items)]
-        answer = cast(bytes, self._run(self._claim, partition, arguments))
+        answer = cast("bytes", self._run(self._claim, partition, arguments))
         assert len(answer) == len(items), (len(answer), len(items))
         return answer
 
@@ -126,7 +129,10 @@ class Claims:
         self._run(self._acknowledge, partition, [*vector, clock, MOST_FREED])
 
     def _run(
-        self, script: "redis.commands.core.Script", partition: int, arguments: list[int | str | bytes]
+        self,
+        script: "redis.commands.core.Script",
+        partition: int,
+        arguments: Sequence[object],
     ) -> object:
         try:
             return script(keys=[self.key(partition)], args=arguments)

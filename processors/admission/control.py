@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from processors.admission.buffer import Buffer
 from processors.admission.kafka import consumer_settings, low_watermark, map_error
+from processors.admission.record import RawRecord
 from processors.admission.settings import AdmissionSettings
 from schemas.topics import CATALOG, CREDITS
 
@@ -18,18 +19,16 @@ MOST_BUFFERED = 20_000
 
 
 class Control:
-    """The reader of control records. `received_at` gives a message's time in microseconds."""
+    """The reader of control records. `record` takes a message out of the client."""
 
-    def __init__(
-        self, settings: AdmissionSettings, received_at: Callable[[Message], int]
-    ) -> None:
+    def __init__(self, settings: AdmissionSettings, record: Callable[[Message], RawRecord]) -> None:
         self._catalog, self._credits = settings.topic(CATALOG), settings.topic(CREDITS)
-        self._received_at = received_at
+        self._record = record
         self._consumer = Consumer(consumer_settings(settings, f"{settings.group}.control"))
         low = low_watermark(self._consumer, self._catalog, 0)
         self.first = low
         self._exhausted = -1
-        self._log: list[tuple[Message, int, int]] = []
+        self._log: list[RawRecord] = []
         self._read_to = low
         self._owned: dict[int, tuple[Buffer, Buffer]] = {}
         self._paused: set[int] = set()
@@ -37,8 +36,8 @@ class Control:
 
     def own(self, partition: int, catalog: Buffer, credits_: Buffer) -> None:
         """Fill both buffers from where they stand."""
-        for message, offset, received_at in self._log:
-            catalog.append(message, offset, received_at)
+        for record in self._log:
+            catalog.append(record)
         if self._exhausted >= self._read_to:
             catalog.reached(self._exhausted)
         self._owned[partition] = (catalog, credits_)
@@ -61,7 +60,7 @@ class Control:
             elif message.topic() == self._catalog:
                 self._append_catalog(message)
             elif (owned := self._owned.get(message.partition() or 0)) is not None:
-                owned[1].append(message, message.offset() or 0, self._received_at(message))
+                owned[1].append(self._record(message))
         self._limit()
         return len(messages)
 
@@ -86,13 +85,13 @@ class Control:
         return False
 
     def _append_catalog(self, message: Message) -> None:
-        offset, received_at = message.offset() or 0, self._received_at(message)
-        if offset < self._read_to:
+        record = self._record(message)
+        if record.offset < self._read_to:
             return
-        self._log.append((message, offset, received_at))
-        self._read_to = offset + 1
+        self._log.append(record)
+        self._read_to = record.offset + 1
         for catalog, _ in self._owned.values():
-            catalog.append(message, offset, received_at)
+            catalog.append(record)
 
     def _failed(self, message: Message, error: KafkaError) -> None:
         if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's own name for it
@@ -114,5 +113,3 @@ class Control:
             elif partition in self._paused and len(credits_) < MOST_BUFFERED // 2:
                 self._paused.discard(partition)
                 self._consumer.resume(place)
-
-

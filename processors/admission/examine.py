@@ -1,9 +1,9 @@
 """What admission makes of one raw record before its key is claimed. Pure.
 
-A record is claimed only after it has passed every check here (architecture.md section 3, rule 1), and a
-refused one has claimed nothing: its corrected resend is accepted. The first fault decides: those
-of the envelope (`envelope`), then `forwarded` or `misrouted`, `bad_timestamp`, `too_old`, `too_early`;
-`duplicate` and `conflict` are found last, by the claim.
+A record is claimed only after it has passed every check here (architecture.md section 3, rule 1),
+and a refused one has claimed nothing: its corrected resend is accepted. The first fault decides:
+those of the envelope (`envelope`), then `forwarded` or `misrouted`, `bad_timestamp`, `too_old`,
+`too_early`; `duplicate` and `conflict` are found last, by the claim.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from processors.admission.envelope import Headers, Usage, decode_event
+from processors.admission.record import RawRecord
 from processors.admission.window import Window
 from schemas.documents import Account, Grant, Product, RateCard, parse_document
 from schemas.partition import partition_of
@@ -48,11 +49,12 @@ class Examiner:
     partitions: int
     window: Window
 
-    def usage(self, value: bytes | None, headers: Headers | None, received_at: int) -> Outcome:
+    def usage(self, record: RawRecord) -> Outcome:
         """A usage record: a Tick, Usage to be claimed, or why not."""
+        headers, received_at = record.headers, record.received_at
         if headers and is_tick(headers):
             return _bad_timestamp() if received_at == BAD_TIMESTAMP else TICK
-        event = decode_event(value, headers)
+        event = decode_event(record.value, headers)
         if type(event) is not Usage:
             return event
         if partition_of(event.account, self.partitions) != self.partition:
@@ -67,9 +69,9 @@ class Examiner:
         assert refusal is not None
         return refusal
 
-    def credits(self, value: bytes | None, received_at: int) -> Outcome:
+    def credits(self, record: RawRecord) -> Outcome:
         """A credits record: an account or a grant of this partition's accounts."""
-        document = parse(value)
+        document = parse(record.value)
         if isinstance(document, Refusal):
             return document
         if isinstance(document, Account):
@@ -81,9 +83,9 @@ class Examiner:
         if (owner := partition_of(account, self.partitions)) != self.partition:
             detail = f"account {account} belongs to partition {owner}, not {self.partition}"
             return Refusal(Reason.MISROUTED, detail, None)
-        if received_at == BAD_TIMESTAMP:
+        if record.received_at == BAD_TIMESTAMP:
             return _bad_timestamp()
-        return Document(account, value or b"")
+        return Document(account, record.value or b"")
 
     def _stray(self, event: Usage, headers: Headers | None) -> Refusal:
         owner = partition_of(event.account, self.partitions)
@@ -92,21 +94,21 @@ class Examiner:
         return Refusal(Reason.MISROUTED if forwarded else Reason.FORWARDED, detail, None)
 
 
-def examine_catalog(value: bytes | None, received_at: int) -> Outcome:
+def examine_catalog(record: RawRecord) -> Outcome:
     """A catalog record: a product or a rate card. The same for every partition."""
-    document = parse(value)
+    document = parse(record.value)
     if isinstance(document, Refusal):
         return document
     if not isinstance(document, Product | RateCard):
         return _elsewhere(document.kind, "credits")
-    if received_at == BAD_TIMESTAMP:
+    if record.received_at == BAD_TIMESTAMP:
         return _bad_timestamp()
-    return Document(None, value or b"")
+    return Document(None, record.value or b"")
 
 
-def owner_of(value: bytes | None, headers: Headers | None, partitions: int) -> int:
+def owner_of(record: RawRecord, partitions: int) -> int:
     """The partition of a well-formed usage record's account: where a stray one is forwarded to."""
-    event = decode_event(value, headers)
+    event = decode_event(record.value, record.headers)
     assert type(event) is Usage, event
     return partition_of(event.account, partitions)
 

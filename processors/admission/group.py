@@ -1,8 +1,8 @@
 """Membership: which partitions this worker owns, opened from Redis and let go in order.
 
 Positions come from Redis, never from the group's committed offsets, which are for lag displays
-(architecture.md section 3, rule 4). Assignment starts with empty memory; what a revoked partition had
-under way is waited for shortly, and what was not acknowledged the successor replays.
+(architecture.md section 3, rule 4). Assignment starts with empty memory; what a revoked partition
+had under way is waited for shortly, and what was not acknowledged the successor replays.
 """
 
 import logging
@@ -33,7 +33,7 @@ LEAVE_SECONDS: Final = 5.0
 class Group:
     """The group's consumer and what is owned, by partition number."""
 
-    def __init__(  # noqa: PLR0913 - the parts that a partition is opened with
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that a partition is opened with
         self,
         settings: AdmissionSettings,
         partitions: int,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from processors.admission.settings import AdmissionSettings
 from schemas.errors import (
@@ -42,7 +42,9 @@ def map_error(error: KafkaError) -> DrawdownError:
     if code in _FENCED:
         return Fenced(f"another worker has this group.instance.id: {error.str()}")
     if code in _CUT:
-        return LogReplacedError(f"the log does not hold the offset admission stands at: {error.str()}")
+        return LogReplacedError(
+            f"the log does not hold the offset admission stands at: {error.str()}"
+        )
     if error.fatal():
         return LogError(f"Kafka: {error.str()}")
     return LogUnavailable(f"Kafka: {error.str()}")
@@ -64,7 +66,8 @@ def end_offsets(
     admin: AdminClient, places: Iterable[tuple[str, int]]
 ) -> dict[tuple[str, int], int]:
     """The offset after the last readable record of each (topic, partition), asked now."""
-    asked = {TopicPartition(*place): OffsetSpec.latest() for place in places}
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    asked = {TopicPartition(*place): latest for place in places}
     answers = admin.list_offsets(
         asked,
         isolation_level=IsolationLevel.READ_COMMITTED,

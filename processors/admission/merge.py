@@ -1,8 +1,9 @@
 """The order of admission: catalog, credits and usage of one partition merged by received_at.
 
-A record is written once every other source has been read past its time, or to its end *after* it was
-fetched; ties go catalog, credits, usage (architecture.md section 4; `protocol_model.admission`). So
-an account or a grant that was acknowledged before its usage was sent comes before it.
+A record is written once every other source has been read past its time, or to its end *after* it
+was fetched; ties go catalog, credits, usage (architecture.md section 4;
+`protocol_model.admission`). So an account or a grant that was acknowledged before its usage was
+sent comes before it.
 
 Times are running maxima per source: a source keeps its own order whatever its records' stamps say.
 """

@@ -1,4 +1,4 @@
-"""What others may see of a running worker: its status for health checks, and its counts for metrics."""
+"""What others see of a running worker: its status for health, its counts for metrics."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -8,8 +8,8 @@ from typing import Protocol
 class Status:
     """The worker's state now. Times are of the monotonic clock, in seconds.
 
-    `waiting_for` names what the worker cannot reach ("Redis: …"), None when all is well; `lag` is how many
-    usage records of each owned partition are not yet acknowledged in the journal.
+    `waiting_for` names what the worker cannot reach ("Redis: …"), None when all is well; `lag` is
+    how many usage records of each owned partition are not yet acknowledged in the journal.
     """
 
     waiting_for: str | None = None

@@ -1,8 +1,8 @@
 """What admission sends: journal frames, rejected records, forwards and ticks, through one producer.
 
 The producer is idempotent and ordered, waits for all replicas and never gives up on a message; the
-first delivery error is final (architecture.md section 3, rule 4). A `Flight` is one frame with everything
-that was sent for the records it covers: it has landed when all of that is acknowledged.
+first delivery error is final (architecture.md section 3, rule 4). A `Flight` is one frame with
+everything that was sent for the records it covers: it has landed when all of that is acknowledged.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,13 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processors.admission.examine import FORWARDED_HEADER, KIND_HEADER, TICK_KIND
+from processors.admission.record import RawRecord
 from processors.admission.settings import AdmissionSettings
 from schemas.errors import DeliveryError
-from schemas.frames import Vector
+from schemas.frames import Source, Vector
 from schemas.reasons import Refusal
 from schemas.rejected import rejection_headers
-from schemas.topics import JOURNAL, MAX_RECORD_BYTES, REJECTED, USAGE
+from schemas.topics import CATALOG, CREDITS, JOURNAL, MAX_RECORD_BYTES, REJECTED, USAGE
 
 TRUNCATED_HEADER: Final = "drawdown-truncated"
 _ROOM: Final = 65_536
@@ -39,7 +40,8 @@ class Outbox:
     """Sends and counts what is not acknowledged. `check` raises what deliveries brought."""
 
     def __init__(self, settings: AdmissionSettings) -> None:
-        self._usage, self._journal = settings.topic(USAGE), settings.topic(JOURNAL)
+        self._topics = [settings.topic(topic) for topic in (CATALOG, CREDITS, USAGE)]
+        self._journal = settings.topic(JOURNAL)
         self._rejected = settings.topic(REJECTED)
         self._failure: KafkaError | None = None
         self._producer = Producer(
@@ -58,38 +60,33 @@ class Outbox:
         """Send a journal frame."""
         self._send(self._journal, flight, value=value, partition=partition)
 
-    def reject(self, message: Message, refusal: Refusal, flight: Flight) -> None:
+    def reject(
+        self, source: Source, partition: int, record: RawRecord, refusal: Refusal, flight: Flight
+    ) -> None:
         """Send a refused record, its bytes and headers kept, with the reason.
 
         A record too large for the topic goes without its headers, its value cut, and says so.
         """
         detail = f"{refusal.path}: {refusal.detail}" if refusal.path else refusal.detail
-        reasons: _Headers = list(
-            rejection_headers(
-                message.topic() or "",
-                message.partition() or 0,
-                message.offset() or 0,
-                str(refusal.reason),
-                detail,
-            )
-        )
-        key, value = message.key(), message.value()
-        headers: _Headers = [*(message.headers() or ()), *reasons]
-        size = len(key or b"") + len(value or b"")
+        topic, reason = self._topics[source], str(refusal.reason)
+        reasons: _Headers = list(rejection_headers(topic, partition, record.offset, reason, detail))
+        key, value = record.key or b"", record.value or b""
+        headers: _Headers = [*(record.headers or ()), *reasons]
+        size = len(key) + len(value)
         size += sum(len(name) + len(text or b"") + 16 for name, text in headers)
         if size > MAX_RECORD_BYTES:
             headers = [*reasons, (TRUNCATED_HEADER, str(size).encode())]
-            key, value = (key or b"")[:_ROOM], (value or b"")[:_KEPT]
+            key, value = key[:_ROOM], value[:_KEPT]
         self._send(self._rejected, flight, value=value, key=key, headers=headers)
 
-    def forward(self, message: Message, partition: int, flight: Flight) -> None:
+    def forward(self, record: RawRecord, partition: int, flight: Flight) -> None:
         """Send a usage record on to the partition of its account."""
-        headers = [*(message.headers() or ()), (FORWARDED_HEADER, b"1")]
+        headers: _Headers = [*(record.headers or ()), (FORWARDED_HEADER, b"1")]
         self._send(
-            self._usage,
+            self._topics[Source.USAGE],
             flight,
-            value=message.value(),
-            key=message.key(),
+            value=record.value,
+            key=record.key,
             headers=headers,
             partition=partition,
         )
@@ -102,7 +99,9 @@ class Outbox:
             landed()
 
         headers: _Headers = [(KIND_HEADER, TICK_KIND)]
-        self._produce(self._usage, delivered, value=b"", partition=partition, headers=headers)
+        self._produce(
+            self._topics[Source.USAGE], delivered, value=b"", partition=partition, headers=headers
+        )
 
     def poll(self, seconds: float = 0) -> None:
         """Serve delivery reports. Raises DeliveryError after the first failure."""

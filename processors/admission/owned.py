@@ -16,9 +16,11 @@ MOST_FLIGHTS: Final = 4
 
 @dataclass
 class Owned:
-    """One partition. `vector` and `clock` are those behind the last frame sent, `acknowledged` behind
-    the last that the journal has confirmed and Redis stored. `end` is the usage log's end when last
-    asked. Times for ticks are seconds of the monotonic clock.
+    """One partition that this worker owns.
+
+    `vector` and `clock` are those behind the last frame sent, `acknowledged` behind the last that
+    the journal has confirmed and Redis stored. `end` is the usage log's end when last asked. Times
+    for ticks are seconds of the monotonic clock.
     """
 
     examiner: Examiner

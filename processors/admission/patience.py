@@ -1,6 +1,7 @@
 """Waiting for Redis or Kafka: try again with growing pauses, and say so.
 
-Nothing is acknowledged meanwhile (architecture.md section 3, failure table: "Redis or Kafka unreachable").
+Nothing is acknowledged meanwhile (architecture.md section 3, failure table: "Redis or Kafka
+unreachable").
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ MOST_WAIT: Final = 2.0
 T = TypeVar("T")
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the worker was asked to stop
+class Stopped(Exception):
     """The wait ended because the worker is stopping."""
 
 

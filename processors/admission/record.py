@@ -1,21 +1,18 @@
-"""A raw record as the log hands it out: what admission's pure part may know of a Kafka message."""
+"""A raw record as admission works on it: what the log says of one message."""
 
-from typing import Protocol
+import msgspec
 
 from processors.admission.envelope import Headers
 
 
-class RawRecord(Protocol):
-    """One record; `confluent_kafka.Message` is one."""
+class RawRecord(msgspec.Struct, gc=False):
+    """One record of a known topic and partition.
 
-    def offset(self) -> int | None:
-        """Its offset in its topic and partition."""
+    `received_at` is when the log got it, in microseconds, or BAD_TIMESTAMP.
+    """
 
-    def key(self) -> bytes | None:
-        """The key it was sent with."""
-
-    def value(self) -> bytes | None:
-        """Its bytes."""
-
-    def headers(self) -> Headers | None:
-        """Its headers in order, None when there are none."""
+    offset: int
+    received_at: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None

@@ -1,18 +1,20 @@
-"""Journal frames out of examined records: what was accepted as rows, what was refused by offset. Pure.
+"""Journal frames out of examined records: accepted ones as rows, refused ones by offset. Pure.
 
 Each frame carries the source vector before and after it; a frame's `after` is its predecessor's
-`upto`, and a stretch with nothing accepted is written too, so a reader can tell a refusal from a gap
-(architecture.md section 3, rule 2). Frames are cut by records and bytes; no cut changes a result (I5).
+`upto`, and a stretch with nothing accepted is written too, so a reader can tell a refusal from a
+gap (architecture.md section 3, rule 2). Frames are cut by records and bytes; no cut changes a
+result (I5).
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 import polars as pl
-
 
 from processors.admission.envelope import Usage
 from processors.admission.examine import Document, Outcome, Tick
+from processors.admission.record import RawRecord
 from schemas.frames import (
     JOURNAL_SCHEMA,
     FrameKind,
@@ -37,12 +39,11 @@ _DOCUMENT_KIND: Final = {
 }
 
 
-class Entry(NamedTuple):
-    """One examined record in its place. `received_at` is BAD_TIMESTAMP only when refused."""
+class Entry(msgspec.Struct, gc=False):
+    """One examined record in its place."""
 
     source: Source
-    offset: int
-    received_at: int
+    record: RawRecord
     outcome: Outcome
 
 
@@ -63,7 +64,9 @@ def frames(after: Vector, clock: int, entries: Sequence[Entry]) -> Iterator[Jour
         vector = list(after)
         rows: list[_Row] = []
         refused: list[tuple[int, int, str]] = []
-        for source, offset, received_at, outcome in entries[start:stop]:
+        for entry in entries[start:stop]:
+            source, record, outcome = entry.source, entry.record, entry.outcome
+            offset, received_at = record.offset, record.received_at
             vector[source] = offset + 1
             if source == Source.USAGE and received_at > clock:
                 clock = received_at

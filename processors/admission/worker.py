@@ -1,10 +1,10 @@
 """The admission worker: raw usage in, journal frames out, one worker owning whole partitions.
 
-The shell around the pure parts: `examine` says what a record is, `merge` its place, `claims` whether its
-key is new, `sequence` makes the frames. A round: read usage; ask for the ends of all logs; read
-credits and catalog up to them; write what is then sure of its place. Kafka's group decides who
-owns what; positions come from Redis (architecture.md section 3). What cannot go on is raised, the
-process ends, and its successor replays from what was acknowledged.
+The shell around the pure parts: `examine` says what a record is, `merge` its place, `claims`
+whether its key is new, `sequence` makes the frames. A round: read usage; ask for the ends of all
+logs; read credits and catalog up to them; write what is then sure of its place. Kafka's group
+decides who owns what; positions come from Redis (architecture.md section 3). What cannot go on is
+raised, the process ends, and its successor replays from what was acknowledged.
 """
 
 import time
@@ -12,20 +12,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import redis
-from confluent_kafka import (
-    TIMESTAMP_LOG_APPEND_TIME,
-    TIMESTAMP_NOT_AVAILABLE,
-    KafkaError,
-    KafkaException,
-    Message,
-)
+from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka.admin import AdminClient
 
 from processors.admission import merge
 from processors.admission.buffer import latest
 from processors.admission.claims import Claims
 from processors.admission.control import Control
-from processors.admission.examine import BAD_TIMESTAMP
 from processors.admission.group import Group
 from processors.admission.kafka import end_offsets, map_error, partition_count
 from processors.admission.observe import Observer, Status, Unobserved
@@ -33,8 +26,9 @@ from processors.admission.outbox import Outbox
 from processors.admission.owned import Owned, first
 from processors.admission.patience import LEAST_WAIT, Patience, Stopped
 from processors.admission.settings import AdmissionSettings, microseconds
+from processors.admission.stamps import Stamps
 from processors.admission.writer import Writer
-from schemas.errors import ConfigurationError, LogUnavailable
+from schemas.errors import LogUnavailable
 from schemas.frames import Source
 from schemas.topics import CATALOG, CREDITS, USAGE
 
@@ -52,7 +46,7 @@ class AdmissionWorker:
         self._settings = settings
         self._observer: Observer = observer or Unobserved()
         self._stopping = False
-        self._latest_stamp = 0
+        self._stamps = Stamps(settings)
         self._lag_due = 0.0
         self._usage = settings.topic(USAGE)
         self._credits, self._catalog = settings.topic(CREDITS), settings.topic(CATALOG)
@@ -64,8 +58,8 @@ class AdmissionWorker:
     def run(self) -> None:
         """Work until `stop`.
 
-        Raises ConfigurationError, Fenced, ClaimsBehind, LogReplacedError, LogError, DeliveryError: the
-        process must then end at once (`os._exit`), so that nothing more is sent.
+        Raises ConfigurationError, Fenced, ClaimsBehind, LogReplacedError, LogError, DeliveryError:
+        the process must then end at once (`os._exit`), so that nothing more is sent.
         """
         self._open()
         try:
@@ -89,16 +83,15 @@ class AdmissionWorker:
         client = redis.Redis.from_url(settings.redis_url, socket_timeout=30)
         claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
         self._writer = Writer(claims, self._outbox, patience, self._observer, width)
-        self._stamp_limit()
         partitions = patience.until_done(lambda: partition_count(self._admin, settings))
-        self._control = patience.until_done(lambda: Control(settings, self.received_at))
+        self._control = patience.until_done(lambda: Control(settings, self._stamps.record))
         self._group = Group(
             settings, partitions, claims, self._control, self._outbox, self._writer, patience
         )
 
     def _step(self) -> None:
         self._outbox.poll()
-        self._stamp_limit()
+        self._stamps.now()
         if self._group.acknowledge():
             self.status.last_progress = time.monotonic()
         try:
@@ -123,12 +116,12 @@ class AdmissionWorker:
             raise map_error(error.args[0]) from error
 
     def _intake(self, messages: Sequence[Message]) -> None:
-        owned_by, received_at = self._group.owned, self.received_at
+        owned_by, record = self._group.owned, self._stamps.record
         for message in messages:
             if (error := message.error()) is not None:
                 self._failed(message, error)
             elif (owned := owned_by.get(message.partition() or 0)) is not None:
-                owned.usage.append(message, message.offset() or 0, received_at(message))
+                owned.usage.append(record(message))
         self._group.limit(2 * self._settings.batch)
 
     def _failed(self, message: Message, error: KafkaError) -> None:
@@ -136,28 +129,6 @@ class AdmissionWorker:
             raise map_error(error)
         if (owned := self._group.owned.get(message.partition() or 0)) is not None:
             owned.usage.reached(message.offset() or 0)
-
-    def received_at(self, message: Message) -> int:
-        """When a record was received, microseconds; BAD_TIMESTAMP when it is missing or ahead.
-
-        Raises ConfigurationError when the broker should stamp records and does not.
-        """
-        kind, milliseconds = message.timestamp()
-        if kind == TIMESTAMP_LOG_APPEND_TIME:
-            return milliseconds * 1_000
-        if self._settings.broker_time == "append":
-            raise ConfigurationError(
-                f"{message.topic()} does not use LogAppendTime: set its message.timestamp.type,"
-                ' or broker_time to "create" for trying'
-            )
-        stamp = milliseconds * 1_000
-        if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= stamp <= self._latest_stamp:
-            return BAD_TIMESTAMP
-        return stamp
-
-    def _stamp_limit(self) -> None:
-        lead = microseconds(self._settings.max_event_lead)
-        self._latest_stamp = time.time_ns() // 1_000 + lead
 
     def _round(self, ready: Sequence[Owned]) -> None:
         asked = [latest(owned.buffers) for owned in ready]
@@ -205,5 +176,3 @@ class AdmissionWorker:
         self.status.lag = {partition: each.lag for partition, each in owned.items()}
         for partition, lag in self.status.lag.items():
             self._observer.lagging(partition, lag)
-
-

@@ -1,12 +1,11 @@
-"""Writes one partition: examines a stretch of merged records, claims, frames, sends, acknowledges."""
+"""Writes one partition: examines a stretch of merged records, claims, frames and sends it."""
 
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
-from confluent_kafka import Message
-
-from processors.admission.batch import Batch, examined, settle, stretches
+from processors.admission.batch import Stretch, examined, settle, stretches
 from processors.admission.claims import Claims
 from processors.admission.examine import Tick, owner_of
 from processors.admission.merge import Run
@@ -31,20 +30,19 @@ class Writer:
     def write(self, owned: Owned, runs: Sequence[Run]) -> None:
         """Decide the records of `runs`, send their frames, drop them from the buffers.
 
-        Raises Stopped, ClaimsBehind, Fenced, DeliveryError; then nothing of the batch counts as sent.
+        Raises Stopped, ClaimsBehind, Fenced, DeliveryError; then nothing of the batch counts as
+        sent.
         """
         started = time.perf_counter()
-        messages = [buffer.messages for buffer in owned.buffers]
-        received = [buffer.received for buffer in owned.buffers]
-        batch = examined(owned.examiner, runs, messages, received)
-        self._claim(owned, batch)
+        entries = examined(owned.examiner, runs, [buffer.records for buffer in owned.buffers])
+        self._claim(owned, entries)
         sent = 0
-        for frame in frames(owned.vector, owned.clock, batch.entries):
-            self._send(owned, batch, frame)
+        for frame in frames(owned.vector, owned.clock, entries):
+            self._send(owned, entries, frame)
             sent += 1
         owned.written(runs)
-        self._count(owned, batch.entries)
-        self._observer.batch(len(batch.entries), sent, time.perf_counter() - started)
+        self._count(owned, entries)
+        self._observer.batch(len(entries), sent, time.perf_counter() - started)
 
     def acknowledge(self, owned: Owned) -> Vector | None:
         """Store the contiguous prefix of frames that the journal has; the new vector, if any.
@@ -61,41 +59,36 @@ class Writer:
         owned.acknowledged = flight.vector
         return flight.vector
 
-    def _claim(self, owned: Owned, batch: Batch) -> None:
+    def _claim(self, owned: Owned, entries: list[Entry]) -> None:
         after = owned.vector[Source.USAGE]
-        for stretch in stretches(batch.entries, after, owned.clock, self._width):
+        for stretch in stretches(entries, after, owned.clock, self._width):
             started = time.perf_counter()
-            answers = self._patience.until_done(
-                lambda stretch=stretch: self._claims.claim(
-                    owned.examiner.partition,
-                    stretch.start,
-                    stretch.stop,
-                    stretch.generation,
-                    stretch.items,
-                )
-            )
-            settle(batch.entries, stretch, answers)
+            answers = self._patience.until_done(partial(self._ask, owned, stretch))
+            settle(entries, stretch, answers)
             self._observer.claimed(len(stretch.items), time.perf_counter() - started)
 
-    def _send(self, owned: Owned, batch: Batch, frame: JournalFrame) -> None:
+    def _ask(self, owned: Owned, stretch: Stretch) -> bytes:
+        start, stop, generation, _, items = stretch
+        return self._claims.claim(owned.examiner.partition, start, stop, generation, items)
+
+    def _send(self, owned: Owned, entries: list[Entry], frame: JournalFrame) -> None:
         flight = Flight(frame.upto, frame.clock)
         self._outbox.frame(owned.examiner.partition, frame.value, flight)
         if frame.accepted < frame.stop - frame.start:
             for index in range(frame.start, frame.stop):
-                outcome = batch.entries[index].outcome
-                if type(outcome) is Refusal:
-                    message = batch.messages[index]
-                    assert isinstance(message, Message)
-                    self._turn_away(owned, message, outcome, flight)
+                entry = entries[index]
+                if type(entry.outcome) is Refusal:
+                    self._turn_away(owned, entry, entry.outcome, flight)
         owned.flights.append(flight)
         owned.vector, owned.clock = frame.upto, frame.clock
 
-    def _turn_away(self, owned: Owned, message: Message, why: Refusal, flight: Flight) -> None:
+    def _turn_away(self, owned: Owned, entry: Entry, why: Refusal, flight: Flight) -> None:
         if why.reason is Reason.FORWARDED:
-            owner = owner_of(message.value(), message.headers(), owned.examiner.partitions)
-            self._outbox.forward(message, owner, flight)
+            owner = owner_of(entry.record, owned.examiner.partitions)
+            self._outbox.forward(entry.record, owner, flight)
         else:
-            self._outbox.reject(message, why, flight)
+            partition = 0 if entry.source == Source.CATALOG else owned.examiner.partition
+            self._outbox.reject(entry.source, partition, entry.record, why, flight)
 
     def _count(self, owned: Owned, entries: Sequence[Entry]) -> None:
         for (source, kind), count in Counter(map(_name, entries)).items():
@@ -104,7 +97,7 @@ class Writer:
 
 
 def _name(entry: Entry) -> tuple[Source, str]:
-    source, _, _, outcome = entry
+    source, outcome = entry.source, entry.outcome
     if type(outcome) is Refusal:
         return source, str(outcome.reason)
     if type(outcome) is Tick:

@@ -1,0 +1,96 @@
+"""The process of an admission worker: health, watchdog, metrics, signals, and how it ends."""
+
+import os
+import signal
+from typing import Final
+
+import redis
+
+from processors.admission.claims import Claims
+from processors.admission.observe import Status
+from processors.admission.settings import AdmissionSettings, microseconds
+from processors.admission.worker import AdmissionWorker
+from projections import metrics
+from projections.fold.log import Log
+from projections.health import WorkerStatus, report_end, serve_health, watch_progress
+from schemas.errors import DrawdownError
+from schemas.topics import USAGE
+
+STAGE: Final = "admission"
+
+
+class _Status(WorkerStatus):
+    """Health as the worker itself tells it."""
+
+    def __init__(self, told: Status) -> None:
+        super().__init__(STAGE)
+        self._told = told
+
+    def describe(self) -> dict[str, object]:
+        self.waiting_for = self._told.waiting_for
+        self.ready = bool(self._told.partitions)
+        self.positions = dict.fromkeys(self._told.partitions, 0)
+        return {**super().describe(), "positions": None, "partitions": self._told.partitions}
+
+
+class _Metrics:
+    """Counts what the worker does (`processors.admission.observe.Observer`)."""
+
+    def outcome(self, name: str, count: int) -> None:
+        metrics.EVENTS.labels(STAGE, name).inc(count)
+
+    def claimed(self, keys: int, seconds: float) -> None:
+        metrics.STEP_SECONDS.labels(STAGE, "claim").inc(seconds)
+        metrics.CLAIMED_KEYS.inc(keys)
+
+    def batch(self, records: int, frames: int, seconds: float) -> None:
+        metrics.BATCH_ROWS.labels(STAGE).observe(records)
+        metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
+        metrics.FRAMES.labels(STAGE).inc(frames)
+
+    def lagging(self, partition: int, records: int) -> None:
+        metrics.LAG_RECORDS.labels(STAGE, partition).set(records)
+
+
+def run_admission(
+    settings: AdmissionSettings, health_host: str, health_port: int, progress_seconds: float
+) -> None:
+    """Run until SIGTERM or SIGINT; any error ends the process at once, with its exit code."""
+    worker = AdmissionWorker(settings, _Metrics())
+    status = _Status(worker.status)
+
+    def stop(*_: object) -> None:
+        status.stopping = True
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    server = serve_health(status, health_host, health_port)
+    watch_progress(status, _Measure(settings, worker.status), progress_seconds)
+    try:
+        worker.run()
+    except DrawdownError as error:
+        report_end(error)
+        os._exit(error.exit_code)
+    except BaseException as error:  # noqa: BLE001 - a bug ends the process too, with its trace
+        report_end(error)
+        os._exit(1)
+    server.shutdown()
+
+
+class _Measure:
+    """The watchdog's own look: acknowledged vectors in Redis against the ends of the log."""
+
+    def __init__(self, settings: AdmissionSettings, told: Status) -> None:
+        self._told = told
+        self._log = Log(settings.kafka, settings.topic_prefix)
+        client = redis.Redis.from_url(settings.redis_url, socket_timeout=10)
+        width = microseconds(settings.dedupe_window)
+        self._claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
+
+    def __call__(self) -> tuple[object, int]:
+        owned = list(self._told.partitions)
+        held = {number: self._claims.held(number) for number in owned}
+        reached = {number: at.vector[2] if at else 0 for number, at in held.items()}
+        ends = self._log.ends(USAGE.name, owned)
+        return reached, sum(max(0, ends[number] - reached[number]) for number in owned)
