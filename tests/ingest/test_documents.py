@@ -1,0 +1,67 @@
+"""`drawdown apply` checks every document of every file before it sends any."""
+
+# ruff: noqa: D103 - the name of each test is its sentence
+
+from pathlib import Path
+
+import pytest
+
+from ingest.documents import load_documents
+from ingest.outgoing import destination
+from schemas.documents import Grant
+from schemas.errors import ConfigurationError, DocumentError
+from schemas.numbers import Credits
+from schemas.topics import CATALOG, CREDITS
+
+GRANT = """\
+kind: Grant
+id: g1
+account: acme
+type: promotional
+amount: 0.1
+effective_at: 2026-01-01T00:00:00Z
+"""
+PRODUCT = '{"kind":"Product","id":"calls","meter":{"event_type":"t","aggregation":"count"}}'
+
+
+def test_documents_of_yaml_and_json_come_in_order_and_exact(tmp_path: Path) -> None:
+    one, two, three = tmp_path / "a.yaml", tmp_path / "b.json", tmp_path / "c.json"
+    one.write_text(f"kind: Account\nid: acme\n---\n{GRANT}")
+    two.write_text(f"[{PRODUCT}]")
+    three.write_text(PRODUCT.replace(":", ":\t"))
+    documents = load_documents([one, two, three])
+    assert [document.kind for document in documents] == ["Account", "Grant", "Product", "Product"]
+    grant = documents[1]
+    assert isinstance(grant, Grant)
+    assert grant.amount == Credits.parse("0.1")
+
+
+def test_documents_know_their_topic_and_key(tmp_path: Path) -> None:
+    path = tmp_path / "all.yaml"
+    path.write_text(f"kind: Account\nid: acme\n---\n{GRANT}---\n{PRODUCT}\n")
+    places = [destination(document)[:2] for document in load_documents([path])]
+    assert places == [(CREDITS, "acme"), (CREDITS, "acme"), (CATALOG, "calls")]
+
+
+def test_every_fault_of_every_file_is_named(tmp_path: Path) -> None:
+    one, two, three = tmp_path / "a.yaml", tmp_path / "b.json", tmp_path / "c.yaml"
+    one.write_text(f"kind: Account\nid: acme\nburn_policy: []\n---\n{GRANT}colour: red\n")
+    two.write_text("{")
+    three.write_text("a: &x 1\nb: *x\n")
+    with pytest.raises(DocumentError) as caught:
+        load_documents([one, two, three])
+    said = str(caught.value)
+    assert f"{one}[0].burn_policy: not supported yet (unsupported)" in said
+    assert f"{one}[1].colour: unknown field (invalid_document)" in said
+    assert f"{two}: " in said
+    assert "malformed_json" in said
+    assert f"{three}: " in said
+
+
+def test_bytes_that_are_no_text_and_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"kind: \xff")
+    with pytest.raises(DocumentError, match="not UTF-8"):
+        load_documents([path])
+    with pytest.raises(ConfigurationError, match="No such file"):
+        load_documents([tmp_path / "absent.yaml"])
