@@ -1,13 +1,16 @@
 """What credits.md knows and this release does not support yet: refused, never ignored.
 
-A table of fields, values and kinds. When one becomes supported, its line goes.
+A table of kinds, fields and values. When one becomes supported, its entry goes. A path is dotted,
+and `[]` after a name stands for each element of that list.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
+from schemas.numbers import NumberError, Quantity
 from schemas.reasons import Reason, Refusal
 
-_KINDS: Final = frozenset(
+KINDS: Final = frozenset(
     {
         "Contract",
         "Pack",
@@ -25,88 +28,84 @@ _KINDS: Final = frozenset(
         "replay",
     }
 )
-_FIELDS: Final = {
+FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "Product": ("tags", "meter.filter"),
     "RateCard": (),
-    "Account": ("burn_policy", "limits", "recurring", "fees", "top_up"),
+    "Account": (
+        "burn_policy",
+        "limits",
+        "recurring",
+        "fees",
+        "top_up",
+        "overage.cap",
+        "overage.grace",
+        "alerts[].products",
+        "alerts[].at_most_daily",
+    ),
     "Grant": ("contract", "tags", "rollover", "funding", "request"),
 }
-_VALUES: Final = {
+VALUES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "Product": {"meter.aggregation": ("max", "unique")},
+    "RateCard": {"versions[].rates[].price.model": ("graduated", "volume")},
     "Account": {
         "overage.mode": ("cap", "grace", "block"),
         "overage.settle": ("next_grant",),
+        "alerts[].measure": ("days_left", "grant_expiring"),
     },
+    "Grant": {},
 }
-_OVERAGE_FIELDS: Final = ("cap", "grace")
-_MEASURES: Final = ("days_left", "grant_expiring")
-_RULE_FIELDS: Final = ("products", "at_most_daily")
-_PRICE_MODELS: Final = ("graduated", "volume")
 
 
 def unsupported_faults(kind: object, document: dict[str, Any]) -> list[Refusal]:
     """Every place in `document` that asks for what is not supported yet."""
-    if kind in _KINDS:
+    if not isinstance(kind, str):
+        return []
+    if kind in KINDS:
         return [_fault("kind", f"{kind} is not supported yet")]
-    if not isinstance(kind, str) or kind not in _FIELDS:
+    if kind not in FIELDS:
         return []
     faults = [
-        _fault(path, "not supported yet")
-        for path in _FIELDS[kind]
-        if _at(document, path) is not None
+        _fault(place, "not supported yet")
+        for path in FIELDS[kind]
+        for place, _ in _places(document, path)
     ]
-    for path, values in _VALUES.get(kind, {}).items():
-        value = _at(document, path)
-        if isinstance(value, str) and value in values:
-            faults.append(_fault(path, f"{value} is not supported yet"))
-    if kind == "RateCard":
-        faults.extend(_rate_faults(document))
+    faults.extend(
+        _fault(place, f"{value} is not supported yet")
+        for path, values in VALUES[kind].items()
+        for place, value in _places(document, path)
+        if isinstance(value, str) and value in values
+    )
     if kind == "Account":
-        faults.extend(_account_faults(document))
+        faults.extend(_multiplier_faults(document))
     return faults
 
 
-def _rate_faults(document: dict[str, Any]) -> list[Refusal]:
-    faults = []
-    for v, version in enumerate(_items(document.get("versions"))):
-        for r, rate in enumerate(_items(version.get("rates"))):
-            model = _at(rate, "price.model")
-            if isinstance(model, str) and model in _PRICE_MODELS:
-                path = f"versions[{v}].rates[{r}].price.model"
-                faults.append(_fault(path, f"{model} is not supported yet"))
-    return faults
+def _multiplier_faults(document: dict[str, Any]) -> Iterator[Refusal]:
+    for place, value in _places(document, "overage.multiplier"):
+        try:
+            if Quantity.parse(value) != Quantity.parse("1"):
+                yield _fault(place, "only 1 is supported yet")
+        except NumberError:
+            return  # no number at all: the model says so
 
 
-def _account_faults(document: dict[str, Any]) -> list[Refusal]:
-    faults = [
-        _fault(f"overage.{name}", "not supported yet")
-        for name in _OVERAGE_FIELDS
-        if _at(document, f"overage.{name}") is not None
-    ]
-    multiplier = _at(document, "overage.multiplier")
-    if multiplier is not None and str(multiplier) != "1":
-        faults.append(_fault("overage.multiplier", "only 1 is supported yet"))
-    for index, rule in enumerate(_items(document.get("alerts"))):
-        measure = rule.get("measure")
-        if isinstance(measure, str) and measure in _MEASURES:
-            faults.append(_fault(f"alerts[{index}].measure", f"{measure} is not supported yet"))
-        faults.extend(
-            _fault(f"alerts[{index}].{name}", "not supported yet")
-            for name in _RULE_FIELDS
-            if rule.get(name) is not None
-        )
-    return faults
-
-
-def _items(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _at(document: dict[str, Any], path: str) -> object:
-    value: object = document
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
+def _places(value: object, path: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each place that `path` names in `value`, written out, with what stands there."""
+    name, _, rest = path.partition(".")
+    key = name.removesuffix("[]")
+    if not isinstance(value, dict) or key not in value:
+        return
+    here, found = f"{prefix}{key}", value[key]
+    if name == key:
+        items = [(here, found)]
+    else:
+        listed = found if isinstance(found, list) else []
+        items = [(f"{here}[{index}]", item) for index, item in enumerate(listed)]
+    for place, item in items:
+        if rest:
+            yield from _places(item, rest, f"{place}.")
+        else:
+            yield place, item
 
 
 def _fault(path: str, detail: str) -> Refusal:

@@ -1,15 +1,15 @@
 """Exact fixed-point numbers: credits, quantities, unit prices, money (credits.md section 1).
 
-A number is an integer count of its smallest unit, never a float. Kinds are distinct types: adding two kinds
-cannot be written (it is a TypeError, and mypy refuses it). The folds work on the raw `units`.
+A number is an integer count of its smallest unit, never a float. Kinds are distinct types: adding
+two kinds cannot be written (it is a TypeError, and mypy refuses it). The folds work on the raw
+`units`. Every number that enters lies within 10^18 whole units; what is computed may go beyond.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import total_ordering
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
@@ -25,7 +25,12 @@ _PLAIN: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,12})?", re.ASC
 _LITERAL: Final = re.compile(
     r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,4}))?", re.ASCII
 )
-F = TypeVar("F", bound="Fixed")
+
+
+class NumberText(str):
+    """A number of JSON or YAML kept as the text that was written: a text field refuses it."""
+
+    __slots__ = ()
 
 
 class NumberError(ValueError):
@@ -73,7 +78,7 @@ def format_units(units: int, decimals: int) -> str:
 
 
 def round_half_even(numerator: int, denominator: int) -> int:
-    """numerator / denominator to the nearest integer, ties to even; denominator > 0."""
+    """`numerator / denominator` to the nearest integer, ties to even; denominator > 0."""
     quotient, remainder = divmod(numerator, denominator)
     twice = 2 * remainder
     if twice > denominator or (twice == denominator and quotient & 1):
@@ -104,7 +109,7 @@ class Fixed:
         raise AttributeError(message)
 
     @classmethod
-    def parse(cls: type[F], value: "str | int | Decimal | Fixed") -> F:
+    def parse(cls, value: "str | int | Decimal | Fixed") -> Self:
         """From a literal text, an integer or a Decimal. Raises NumberError; a float is refused."""
         if isinstance(value, cls):
             return value
@@ -125,16 +130,20 @@ class Fixed:
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.units == self.units
 
-    def __lt__(self: F, other: F) -> bool:
+    def __lt__(self, other: Self) -> bool:
         return self.units < other.units if type(other) is type(self) else NotImplemented
 
-    def __add__(self: F, other: F) -> F:
-        return type(self)(self.units + other.units) if type(other) is type(self) else NotImplemented
+    def __add__(self, other: Self) -> Self:
+        if type(other) is not type(self):
+            return NotImplemented
+        return type(self)(self.units + other.units)
 
-    def __sub__(self: F, other: F) -> F:
-        return type(self)(self.units - other.units) if type(other) is type(self) else NotImplemented
+    def __sub__(self, other: Self) -> Self:
+        if type(other) is not type(self):
+            return NotImplemented
+        return type(self)(self.units - other.units)
 
-    def __neg__(self: F) -> F:
+    def __neg__(self) -> Self:
         return type(self)(-self.units)
 
     def __bool__(self) -> bool:
@@ -142,7 +151,9 @@ class Fixed:
 
     @classmethod
     def __get_pydantic_core_schema__(
-        cls, source: Any, handler: GetCoreSchemaHandler  # noqa: ANN401 - pydantic's interface
+        cls,
+        source: Any,  # noqa: ANN401 - pydantic's interface
+        handler: GetCoreSchemaHandler,
     ) -> core_schema.CoreSchema:
         parse: Callable[[Any], Fixed] = cls.parse
         return core_schema.no_info_plain_validator_function(
@@ -179,19 +190,3 @@ class UnitPrice(Fixed):
 
     DECIMALS = PRICE_DECIMALS
     __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount of one ISO-4217 currency; `units` at 9 decimals."""
-
-    units: int
-    currency: str
-
-    def __add__(self, other: "Money") -> "Money":
-        if not isinstance(other, Money):
-            return NotImplemented
-        if other.currency != self.currency:
-            message = f"cannot add {other.currency} to {self.currency}"
-            raise TypeError(message)
-        return Money(self.units + other.units, self.currency)

@@ -1,7 +1,8 @@
 """Why an input is refused: the one closed table of reason codes.
 
-An expected refusal is a value, not an exception. `Reason`s are listed in the order of their precedence: where
-several apply to one record, the first is given.
+An expected refusal is a value, not an exception. `Reason`s are listed in the order of their
+precedence: where several apply to one record, the first is given. Of a document every fault is
+given.
 """
 
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ DESCRIPTIONS: Final[dict[Reason, str]] = {
     Reason.TOO_LARGE: "the record is larger than 1 MB: send less in `data`",
     Reason.NOT_UTF8: "the bytes are not valid UTF-8",
     Reason.MALFORMED_JSON: "the bytes are not one JSON value",
-    Reason.TOO_DEEP: "the JSON is nested deeper than 64 levels",
+    Reason.TOO_DEEP: "the JSON is nested deeper than 64 levels (32 in a document)",
     Reason.INVALID_ENVELOPE: "a CloudEvents attribute is missing or wrong",
     Reason.UNSUPPORTED: "a field or value that this release does not support yet",
     Reason.MISROUTED: "the record's account does not belong to the partition it was sent to",

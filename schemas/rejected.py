@@ -1,7 +1,7 @@
 """What goes with a record on `rejected` and `unrated`: why, from where, and its bytes.
 
-The headers follow Kafka Connect's dead letter queues (KIP-298), so the tools that read those read these;
-`drawdown-reason` is the code of `schemas.reasons`.
+The headers follow Kafka Connect's dead letter queues (KIP-298), so the tools that read those read
+these; `drawdown-reason` is the code of `schemas.reasons`.
 """
 
 from typing import Final
@@ -27,10 +27,10 @@ def rejection_headers(
     )
 
 
-def cloud_event(
+def cloud_event(  # noqa: PLR0913, PLR0917 - the attributes of a CloudEvent
     account: str, source: str, id_: str, type_: str, time: int, data: bytes | None
 ) -> bytes:
-    """The CloudEvent of an admitted usage event again, with the bytes of its `data` as they came."""
+    """The CloudEvent of an admitted event again, with the bytes of its `data` as they came."""
     event: dict[str, object] = {
         "specversion": "1.0",
         "id": id_,

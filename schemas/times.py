@@ -15,8 +15,11 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 SECOND: Final = 1_000_000
 DAY: Final = 86_400 * SECOND
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGIN: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the same without its offset, to be printed
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+_MICROSECOND: Final = timedelta(microseconds=1)
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
+_END: Final = (date(_LAST_YEAR + 1, 1, 1).toordinal() - _EPOCH_DAY) * DAY
 
 _INSTANT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
@@ -52,46 +55,69 @@ def parse_instant(text: str, *, naive_is_utc: bool = False) -> int:
 
     Raises TimeError; a time without an offset is refused unless `naive_is_utc`.
     """
+    length = len(text)
+    if (  # the common form, `2026-01-01T00:00:00Z` with at most six digits: once per event
+        20 <= length <= 27
+        and text[-1] == "Z"
+        and text[4] == text[7] == "-"
+        and text[10] == "T"
+        and text[13] == text[16] == ":"
+        and (length == 20 or (text[19] == "." and text.isascii() and text[20:-1].isdigit()))
+        and text[11:13] != "24"  # the day's end is written as the next day's start
+    ):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return _parse_slowly(text, naive_is_utc=naive_is_utc)
+        if _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            return (moment - _EPOCH) // _MICROSECOND
+    return _parse_slowly(text, naive_is_utc=naive_is_utc)
+
+
+def _parse_slowly(text: str, *, naive_is_utc: bool) -> int:
     match = _INSTANT.fullmatch(text)
     if match is None:
         message = f"expected an RFC 3339 time such as 2026-01-01T00:00:00Z, got {text[:40]!r}"
         raise TimeError(message)
     day, hour, minute, second, fraction, offset = match.groups()
-    seconds = int(hour) * 3600 + int(minute) * 60 + int(second)
+    if offset is None and not naive_is_utc:
+        message = f"expected an offset such as Z or +01:00, got {text!r}"
+        raise TimeError(message)
     if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
         message = f"expected a time of day that exists, got {text!r}"
         raise TimeError(message)
-    micros = _days(day) * DAY + seconds * SECOND
-    if fraction is not None:
-        if len(fraction) > 6 and fraction[6:].strip("0"):
-            message = f"expected at most microseconds, got {text!r}"
-            raise TimeError(message)
-        micros += int(fraction[:6].ljust(6, "0"))
-    if offset is None:
-        if not naive_is_utc:
-            message = f"expected an offset such as Z or +01:00, got {text!r}"
-            raise TimeError(message)
-        return micros
-    if offset in ("Z", "z"):
-        return micros
-    hours, minutes = int(offset[1:3]), int(offset[4:6])
+    seconds = int(hour) * 3600 + int(minute) * 60 + int(second)
+    instant = _days(day) * DAY + seconds * SECOND + _fraction(fraction or "", text)
+    instant -= _offset(offset or "Z")
+    if not 0 <= instant < _END:
+        message = f"expected a year from {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r}"
+        raise TimeError(message)
+    return instant
+
+
+def _fraction(digits: str, text: str) -> int:
+    if digits[6:].strip("0"):
+        message = f"expected at most microseconds, got {text!r}"
+        raise TimeError(message)
+    return int(digits[:6].ljust(6, "0"))
+
+
+def _offset(text: str) -> int:
+    if text in ("Z", "z"):
+        return 0
+    hours, minutes = int(text[1:3]), int(text[4:6])
     if hours > 23 or minutes > 59:
-        message = f"expected an offset that exists, got {offset}"
+        message = f"expected an offset that exists, got {text}"
         raise TimeError(message)
-    shift = (hours * 3600 + minutes * 60) * SECOND
-    micros += -shift if offset[0] == "+" else shift
-    if micros < 0:
-        message = f"expected a time from {_FIRST_YEAR} on, got {text!r}"
-        raise TimeError(message)
-    return micros
+    ahead = (hours * 3600 + minutes * 60) * SECOND
+    return ahead if text[0] == "+" else -ahead
 
 
 def format_instant(instant: int) -> str:
-    """RFC 3339 in UTC; a fraction only where there is one."""
-    moment = _EPOCH + timedelta(microseconds=instant)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
-    return f"{text}{fraction}Z"
+    """RFC 3339 in UTC; a fraction only where there is one, without trailing zeros."""
+    moment = _BEGIN + timedelta(microseconds=instant)
+    text = moment.isoformat()
+    return f"{text.rstrip('0') if moment.microsecond else text}Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +162,14 @@ def zone(name: str) -> ZoneInfo:
 def day_start(year: int, month: int, day: int, time_zone: str) -> int:
     """The first instant of a local day, also where midnight does not exist or comes twice."""
     where = zone(time_zone)
-    noon = datetime(year, month, day, 12, tzinfo=where)
-    low = _micros(noon) - DAY
-    high = _micros(noon)
-    target = (year, month, day)
+    midnight = datetime(year, month, day, tzinfo=where)  # the first of two
+    start = _micros(midnight)
+    if _local(start, where).replace(tzinfo=where, fold=0) == midnight:
+        return start
+    low, high = start - DAY, start + DAY // 2  # the clocks jump over midnight: to the jump's end
     while high - low > 1:
         middle = (low + high) // 2
-        local = (_EPOCH + timedelta(microseconds=middle)).astimezone(where)
-        if (local.year, local.month, local.day) < target:
+        if _local(middle, where).date() < midnight.date():
             low = middle
         else:
             high = middle
@@ -157,13 +183,24 @@ def _month(year: int, month: int, time_zone: str) -> tuple[int, int]:
 
 
 def month_period(instant: int, time_zone: str) -> tuple[int, int]:
-    """The calendar month of `time_zone` that contains `instant`, as [start, end)."""
-    local = (_EPOCH + timedelta(microseconds=instant)).astimezone(zone(time_zone))
-    return _month(local.year, local.month, time_zone)
+    """The calendar month of `time_zone` that contains `instant`, as [start, end).
+
+    Where clocks set back at midnight show the last day's end twice, the second showing belongs to
+    the month that has begun.
+    """
+    local = _local(instant, zone(time_zone))
+    start, end = _month(local.year, local.month, time_zone)
+    if instant < end:
+        return start, end
+    return month_period(end + DAY, time_zone)
+
+
+def _local(instant: int, where: ZoneInfo) -> datetime:
+    return (_EPOCH + timedelta(microseconds=instant)).astimezone(where)
 
 
 def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _validate_instant(value: Any) -> int:  # noqa: ANN401 - whatever a document holds
