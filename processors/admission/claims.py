@@ -119,7 +119,13 @@ class Claims:
         One byte an item: CLAIMED, DUPLICATE or CONFLICT. Raises ClaimsBehind when what was claimed
         does not reach `start`, Fenced when another worker is two generations ahead.
         """
-        arguments = [start, stop, generation, self._expected, b"".join(items)]
+        arguments: list[int | str | bytes] = [
+            start,
+            stop,
+            generation,
+            self._expected,
+            b"".join(items),
+        ]
         answer = cast("bytes", self._run(self._claim, partition, arguments))
         assert len(answer) == len(items), (len(answer), len(items))
         return answer
@@ -132,7 +138,7 @@ class Claims:
         self,
         script: "redis.commands.core.Script",
         partition: int,
-        arguments: Sequence[object],
+        arguments: list[int | str | bytes],
     ) -> object:
         try:
             return script(keys=[self.key(partition)], args=arguments)

@@ -62,26 +62,28 @@ def low_watermark(consumer: Consumer, topic: str, partition: int) -> int:
     return low
 
 
-def end_offsets(
-    admin: AdminClient, places: Iterable[tuple[str, int]]
-) -> dict[tuple[str, int], int]:
-    """The offset after the last readable record of each (topic, partition), asked now."""
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    asked = {TopicPartition(*place): latest for place in places}
-    answers = admin.list_offsets(
-        asked,
-        isolation_level=IsolationLevel.READ_COMMITTED,
-        request_timeout=ANSWER_SECONDS,
-    )
-    try:
-        return {
-            (place.topic, place.partition): answer.result(ANSWER_SECONDS).offset
-            for place, answer in answers.items()
-        }
-    except KafkaException as error:
-        raise map_error(error.args[0]) from error
-    except TimeoutError as error:
-        raise LogUnavailable("no answer about end offsets") from error
+class EndOffsets:
+    """A question for the offset after the last readable record of some places, asked at once."""
+
+    def __init__(self, admin: AdminClient, places: Iterable[tuple[str, int]]) -> None:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        self._answers = admin.list_offsets(
+            {TopicPartition(*place): latest for place in places},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=ANSWER_SECONDS,
+        )
+
+    def answer(self) -> dict[tuple[str, int], int]:
+        """Wait for the answer, by (topic, partition). Raises LogUnavailable."""
+        try:
+            return {
+                (place.topic, place.partition): answer.result(ANSWER_SECONDS).offset
+                for place, answer in self._answers.items()
+            }
+        except KafkaException as error:
+            raise map_error(error.args[0]) from error
+        except TimeoutError as error:
+            raise LogUnavailable("no answer about end offsets") from error
 
 
 def partition_count(admin: AdminClient, settings: AdmissionSettings) -> int:

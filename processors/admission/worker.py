@@ -9,7 +9,7 @@ raised, the process ends, and its successor replays from what was acknowledged.
 
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import redis
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -20,7 +20,7 @@ from processors.admission.buffer import latest
 from processors.admission.claims import Claims
 from processors.admission.control import Control
 from processors.admission.group import Group
-from processors.admission.kafka import end_offsets, map_error, partition_count
+from processors.admission.kafka import EndOffsets, map_error, partition_count
 from processors.admission.observe import Observer, Status, Unobserved
 from processors.admission.outbox import Outbox
 from processors.admission.owned import Owned, first
@@ -33,9 +33,18 @@ from schemas.frames import Source
 from schemas.topics import CATALOG, CREDITS, USAGE
 
 POLL_SECONDS: Final = 0.05
+ASKED_SECONDS: Final = 0.002
 CONTROL_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 10.0
 LAG_SECONDS: Final = 5.0
+
+
+class Question(NamedTuple):
+    """The ends that were asked for, and the latest time that each partition had buffered before."""
+
+    owned: dict[int, Owned]
+    latest: dict[int, int]
+    ends: EndOffsets
 
 
 class AdmissionWorker:
@@ -48,6 +57,8 @@ class AdmissionWorker:
         self._stopping = False
         self._stamps = Stamps(settings)
         self._lag_due = 0.0
+        self._question: Question | None = None
+        self._held_up = False
         self._usage = settings.topic(USAGE)
         self._credits, self._catalog = settings.topic(CREDITS), settings.topic(CATALOG)
 
@@ -97,8 +108,11 @@ class AdmissionWorker:
         try:
             self._intake(self._consume())
             self._control.read()
-            if ready := [owned for owned in self._group.owned.values() if owned.ready]:
-                self._round(ready)
+            answered, self._question = self._question, None
+            ends = answered.ends.answer() if answered else {}
+            self._ask()
+            if answered:
+                self._round(answered, ends)
             self._report()
         except LogUnavailable as error:
             self.status.waiting_for = str(error)
@@ -108,8 +122,7 @@ class AdmissionWorker:
         self._tick()
 
     def _consume(self) -> Sequence[Message]:
-        waiting = any(owned.ready for owned in self._group.owned.values())
-        seconds = 0.0 if waiting else POLL_SECONDS
+        seconds = ASKED_SECONDS if self._question and not self._held_up else POLL_SECONDS
         try:
             return self._group.consumer.consume(self._settings.batch, seconds)
         except KafkaException as error:
@@ -130,31 +143,39 @@ class AdmissionWorker:
         if (owned := self._group.owned.get(message.partition() or 0)) is not None:
             owned.usage.reached(message.offset() or 0)
 
-    def _round(self, ready: Sequence[Owned]) -> None:
-        asked = [latest(owned.buffers) for owned in ready]
-        ends = self._ends(ready)
+    def _ask(self) -> None:
+        owned = self._group.owned
+        asked = {p: latest(each.buffers) for p, each in owned.items() if each.ready}
+        due = time.monotonic() >= self._lag_due
+        if not asked and not (due and owned):
+            return
+        if due:
+            self._lag_due = time.monotonic() + LAG_SECONDS
+        places = [(self._catalog, 0)]
+        for partition in owned if due else asked:
+            places += [(self._usage, partition), (self._credits, partition)]
+        of = {partition: owned[partition] for partition in asked}
+        self._question = Question(of, asked, EndOffsets(self._admin, places))
+
+    def _round(self, answered: Question, ends: dict[tuple[str, int], int]) -> None:
         self._control.read_to(ends, CONTROL_SECONDS)
-        for owned, before in zip(ready, asked, strict=True):
-            partition = owned.examiner.partition
+        for partition, owned in self._group.owned.items():
+            if (end := ends.get((self._usage, partition))) is not None:
+                owned.end = max(end, owned.usage.read_to)
+        written = False
+        for partition, owned in answered.owned.items():
+            if self._group.owned.get(partition) is not owned or not owned.ready:
+                continue  # taken away meanwhile, or enough under way
             views = [
                 owned.buffers[Source.CATALOG].view(ends[self._catalog, 0]),
                 owned.buffers[Source.CREDITS].view(ends[self._credits, partition]),
                 owned.usage.view(ends[self._usage, partition]),
             ]
-            counts = merge.writable(views, before)
+            counts = merge.writable(views, answered.latest[partition])
             if runs := first(merge.interleave(views, counts), self._settings.batch):
                 self._writer.write(owned, runs)
-
-    def _ends(self, of: Sequence[Owned]) -> dict[tuple[str, int], int]:
-        places = [(self._catalog, 0)]
-        for owned in of:
-            partition = owned.examiner.partition
-            places += [(self._usage, partition), (self._credits, partition)]
-        ends = end_offsets(self._admin, places)
-        for owned in of:
-            end = ends[self._usage, owned.examiner.partition]
-            owned.end = max(end, owned.usage.read_to)
-        return ends
+                written = True
+        self._held_up = bool(answered.owned) and not written
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -169,9 +190,6 @@ class AdmissionWorker:
 
     def _report(self) -> None:
         owned = self._group.owned
-        if time.monotonic() >= self._lag_due and owned:
-            self._ends(list(owned.values()))
-            self._lag_due = time.monotonic() + LAG_SECONDS
         self.status.partitions = tuple(owned)
         self.status.lag = {partition: each.lag for partition, each in owned.items()}
         for partition, lag in self.status.lag.items():
