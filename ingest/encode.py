@@ -40,6 +40,14 @@ class Fault(NamedTuple):
     reason: str
 
 
+class Row(NamedTuple):
+    """One row: what became of it, and its bytes as they were (of a Parquet row, its values)."""
+
+    number: int
+    result: Event | Fault
+    raw: bytes
+
+
 def file_digest() -> "hashlib.blake2b":
     """An empty digest, to be fed with all of the file's bytes."""
     return hashlib.blake2b(digest_size=DIGEST_BYTES, person=b"drawdown-send")

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, cast
 
 import msgspec
 
-from ingest.encode import Encoder, Event, Fault
+from ingest.encode import Encoder, Event, Fault, Row
 from ingest.mapping import EventMapping
 from ingest.producer import Producer
 from ingest.progress import (
@@ -29,7 +29,7 @@ from ingest.progress import (
     save_progress,
 )
 from ingest.rebase import Rebase
-from ingest.sources import Format, Row, Source, Spooled, contents_of, open_source
+from ingest.sources import Format, Source, Spooled, contents_of, open_source
 from schemas.errors import ConfigurationError
 
 STDIN: Final = "-"

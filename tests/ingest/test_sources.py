@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ingest.encode import Encoder, Event, Fault
+from ingest.encode import Encoder, Event, Fault, Row
 from ingest.mapping import EventMapping, parse_mapping
-from ingest.sources import Format, Row, Spooled, contents_of, open_source
+from ingest.sources import Format, Spooled, contents_of, open_source
 from schemas.errors import ConfigurationError
 
 CONSTANTS = ("type=t", "subject=acme")
