@@ -1,0 +1,135 @@
+"""Claims on a real Redis: who owns a key, what is refused, and how little a key costs."""
+
+# ruff: noqa: D103 - the name of each test is its sentence
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from processors.admission.claims import CLAIMED, CONFLICT, DUPLICATE, Claims, Held, pack
+from processors.admission.fingerprint import content_digest, key_digest
+from schemas.errors import ClaimsBehind, ConfigurationError, Fenced, StoreUnavailable
+
+pytestmark = pytest.mark.integration
+
+WIDTH = 1_000
+G = 7
+OK, TWICE, OTHER = bytes((CLAIMED,)), bytes((DUPLICATE,)), bytes((CONFLICT,))
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as found:
+        yield found
+
+
+@pytest.fixture
+def claims(client: redis.Redis, topic_prefix: str) -> Claims:
+    found = Claims(client, topic_prefix, WIDTH, 1_000)
+    found.begin(3, (0, 0, 0))
+    return found
+
+
+def item(name: str, offset: int, data: bytes = b"{}") -> bytes:
+    return pack(key_digest("acme", "api", name), offset, content_digest("t", data))
+
+
+def test_a_key_is_claimed_once_and_again_by_the_same_offset(claims: Claims) -> None:
+    both = [item("a", 0), item("a", 1), item("a", 2, b"[]")]
+    assert OK + TWICE + OTHER == claims.claim(3, 0, 3, G, both)
+    assert OK + TWICE + OTHER == claims.claim(3, 0, 3, G, both)
+    assert Held(3, (0, 0, 0), 0) == claims.held(3)
+
+
+def test_a_key_is_found_in_the_generation_before_and_not_two_before(claims: Claims) -> None:
+    assert OK == claims.claim(3, 0, 1, G, [item("a", 0)])
+    assert TWICE == claims.claim(3, 1, 2, G + 1, [item("a", 1)])
+    assert OK == claims.claim(3, 2, 3, G + 2, [item("a", 2)])
+    assert OK == claims.claim(3, 0, 1, G, [item("a", 0)])
+
+
+def test_a_batch_above_what_was_claimed_is_refused(claims: Claims) -> None:
+    claims.claim(3, 0, 5, G, [])
+    with pytest.raises(ClaimsBehind):
+        claims.claim(3, 6, 7, G, [item("a", 6)])
+    assert OK == claims.claim(3, 5, 7, G, [item("a", 5)])
+
+
+def test_claims_rolled_back_refuse_the_running_worker(
+    claims: Claims, client: redis.Redis
+) -> None:
+    claims.claim(3, 0, 5, G, [item("a", 0)])
+    for key in client.scan_iter(f"{claims.key(3)}*"):
+        client.delete(key)
+    with pytest.raises(ClaimsBehind):
+        claims.claim(3, 5, 6, G, [item("b", 5)])
+    with pytest.raises(ClaimsBehind):
+        claims.acknowledge(3, (0, 0, 5), 0)
+    assert claims.held(3) is None
+
+
+def test_the_vector_never_passes_what_was_claimed_and_never_goes_back(claims: Claims) -> None:
+    claims.claim(3, 0, 5, G, [])
+    with pytest.raises(ClaimsBehind):
+        claims.acknowledge(3, (0, 0, 6), G * WIDTH)
+    claims.acknowledge(3, (1, 2, 4), G * WIDTH)
+    claims.acknowledge(3, (2, 1, 3), G * WIDTH - 1)
+    assert Held(5, (2, 2, 4), G * WIDTH) == claims.held(3)
+
+
+def test_beginning_again_changes_nothing(claims: Claims) -> None:
+    claims.claim(3, 0, 5, G, [])
+    claims.begin(3, (9, 9, 9))
+    assert Held(5, (0, 0, 0), 0) == claims.held(3)
+
+
+def test_a_generation_is_freed_when_the_acknowledged_clock_is_two_past_it(
+    claims: Claims, client: redis.Redis
+) -> None:
+    claims.claim(3, 0, 500, G, [item(str(n), n) for n in range(500)])
+    pattern = f"{claims.key(3)}:*"
+    claims.acknowledge(3, (0, 0, 500), (G + 1) * WIDTH)
+    assert list(client.scan_iter(pattern))
+    claims.acknowledge(3, (0, 0, 500), (G + 2) * WIDTH)
+    assert [] == list(client.scan_iter(pattern))
+    with pytest.raises(Fenced):
+        claims.claim(3, 0, 1, G, [item("late", 0)])
+
+
+def test_a_generation_grows_beyond_what_was_expected(
+    client: redis.Redis, topic_prefix: str
+) -> None:
+    claims = Claims(client, topic_prefix, WIDTH, 100)
+    claims.begin(3, (0, 0, 0))
+    for start in range(0, 2_000, 100):
+        items = [item(str(n), n) for n in range(start, start + 100)]
+        assert OK * 100 == claims.claim(3, start, start + 100, G, items)
+    again = [item(str(n), 2_000 + n) for n in range(2_000)]
+    assert TWICE * 2_000 == claims.claim(3, 2_000, 4_000, G, again)
+    entries = [client.hlen(key) for key in client.scan_iter(f"{claims.key(3)}:*")]
+    assert max(entries) <= 128
+
+
+def test_another_dedupe_window_is_refused(client: redis.Redis, topic_prefix: str) -> None:
+    Claims(client, topic_prefix, WIDTH, 100).begin(3, (0, 0, 0))
+    with pytest.raises(ConfigurationError, match="dedupe window"):
+        Claims(client, topic_prefix, WIDTH + 1, 100).held(3)
+
+
+def test_a_redis_that_does_not_answer_is_unavailable() -> None:
+    client = redis.Redis(port=1, socket_timeout=1)
+    with pytest.raises(StoreUnavailable):
+        Claims(client, "x", WIDTH, 100).held(0)
+
+
+@pytest.mark.slow
+def test_a_key_costs_at_most_40_bytes(client: redis.Redis, topic_prefix: str) -> None:
+    claims = Claims(client, topic_prefix, WIDTH, 200_000)
+    claims.begin(3, (0, 0, 0))
+    before = client.info("memory")["used_memory"]
+    for start in range(0, 200_000, 10_000):
+        items = [item(str(n), n) for n in range(start, start + 10_000)]
+        claims.claim(3, start, start + 10_000, G, items)
+    used = client.info("memory")["used_memory"] - before
+    assert used / 200_000 <= 40
