@@ -8,7 +8,6 @@ two kinds cannot be written (it is a TypeError, and mypy refuses it). The folds 
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from functools import total_ordering
 from typing import Any, ClassVar, Final, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -93,7 +92,6 @@ def _within_limit(units: int, decimals: int, text: str) -> int:
     return units
 
 
-@total_ordering
 class Fixed:
     """An exact number of one kind; use a subclass."""
 
@@ -107,6 +105,9 @@ class Fixed:
     def __setattr__(self, name: str, value: object) -> None:
         message = f"{type(self).__name__} is immutable"
         raise AttributeError(message)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int]]:
+        return type(self), (self.units,)
 
     @classmethod
     def parse(cls, value: "str | int | Decimal | Fixed") -> Self:
@@ -132,6 +133,15 @@ class Fixed:
 
     def __lt__(self, other: Self) -> bool:
         return self.units < other.units if type(other) is type(self) else NotImplemented
+
+    def __le__(self, other: Self) -> bool:
+        return self.units <= other.units if type(other) is type(self) else NotImplemented
+
+    def __gt__(self, other: Self) -> bool:
+        return self.units > other.units if type(other) is type(self) else NotImplemented
+
+    def __ge__(self, other: Self) -> bool:
+        return self.units >= other.units if type(other) is type(self) else NotImplemented
 
     def __add__(self, other: Self) -> Self:
         if type(other) is not type(self):

@@ -1,0 +1,1 @@
+"""Numbers, times, documents and what is generated from them."""
