@@ -52,7 +52,7 @@ class Outbox:
                 "message.timeout.ms": 0,
                 "linger.ms": 2,
                 "compression.type": "none",  # frames are compressed within
-                "message.max.bytes": MAX_RECORD_BYTES + _ROOM,
+                "message.max.bytes": MAX_RECORD_BYTES,
             }
         )
 
@@ -74,7 +74,7 @@ class Outbox:
         headers: _Headers = [*(record.headers or ()), *reasons]
         size = len(key) + len(value)
         size += sum(len(name) + len(text or b"") + 16 for name, text in headers)
-        if size > MAX_RECORD_BYTES:
+        if size > MAX_RECORD_BYTES - _ROOM:
             headers = [*reasons, (TRUNCATED_HEADER, str(size).encode())]
             key, value = key[:_ROOM], value[:_KEPT]
         self._send(self._rejected, flight, value=value, key=key, headers=headers)

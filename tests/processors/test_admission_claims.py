@@ -37,28 +37,26 @@ def item(name: str, offset: int, data: bytes = b"{}") -> bytes:
 
 def test_a_key_is_claimed_once_and_again_by_the_same_offset(claims: Claims) -> None:
     both = [item("a", 0), item("a", 1), item("a", 2, b"[]")]
-    assert OK + TWICE + OTHER == claims.claim(3, 0, 3, G, both)
-    assert OK + TWICE + OTHER == claims.claim(3, 0, 3, G, both)
+    assert claims.claim(3, 0, 3, G, both) == OK + TWICE + OTHER
+    assert claims.claim(3, 0, 3, G, both) == OK + TWICE + OTHER
     assert Held(3, (0, 0, 0), 0) == claims.held(3)
 
 
 def test_a_key_is_found_in_the_generation_before_and_not_two_before(claims: Claims) -> None:
-    assert OK == claims.claim(3, 0, 1, G, [item("a", 0)])
-    assert TWICE == claims.claim(3, 1, 2, G + 1, [item("a", 1)])
-    assert OK == claims.claim(3, 2, 3, G + 2, [item("a", 2)])
-    assert OK == claims.claim(3, 0, 1, G, [item("a", 0)])
+    assert claims.claim(3, 0, 1, G, [item("a", 0)]) == OK
+    assert claims.claim(3, 1, 2, G + 1, [item("a", 1)]) == TWICE
+    assert claims.claim(3, 2, 3, G + 2, [item("a", 2)]) == OK
+    assert claims.claim(3, 0, 1, G, [item("a", 0)]) == OK
 
 
 def test_a_batch_above_what_was_claimed_is_refused(claims: Claims) -> None:
     claims.claim(3, 0, 5, G, [])
     with pytest.raises(ClaimsBehind):
         claims.claim(3, 6, 7, G, [item("a", 6)])
-    assert OK == claims.claim(3, 5, 7, G, [item("a", 5)])
+    assert claims.claim(3, 5, 7, G, [item("a", 5)]) == OK
 
 
-def test_claims_rolled_back_refuse_the_running_worker(
-    claims: Claims, client: redis.Redis
-) -> None:
+def test_claims_rolled_back_refuse_the_running_worker(claims: Claims, client: redis.Redis) -> None:
     claims.claim(3, 0, 5, G, [item("a", 0)])
     for key in client.scan_iter(f"{claims.key(3)}*"):
         client.delete(key)
@@ -92,7 +90,7 @@ def test_a_generation_is_freed_when_the_acknowledged_clock_is_two_past_it(
     claims.acknowledge(3, (0, 0, 500), (G + 1) * WIDTH)
     assert list(client.scan_iter(pattern))
     claims.acknowledge(3, (0, 0, 500), (G + 2) * WIDTH)
-    assert [] == list(client.scan_iter(pattern))
+    assert list(client.scan_iter(pattern)) == []
     with pytest.raises(Fenced):
         claims.claim(3, 0, 1, G, [item("late", 0)])
 
@@ -104,9 +102,9 @@ def test_a_generation_grows_beyond_what_was_expected(
     claims.begin(3, (0, 0, 0))
     for start in range(0, 2_000, 100):
         items = [item(str(n), n) for n in range(start, start + 100)]
-        assert OK * 100 == claims.claim(3, start, start + 100, G, items)
+        assert claims.claim(3, start, start + 100, G, items) == OK * 100
     again = [item(str(n), 2_000 + n) for n in range(2_000)]
-    assert TWICE * 2_000 == claims.claim(3, 2_000, 4_000, G, again)
+    assert claims.claim(3, 2_000, 4_000, G, again) == TWICE * 2_000
     entries = [client.hlen(key) for key in client.scan_iter(f"{claims.key(3)}:*")]
     assert max(entries) <= 128
 

@@ -159,18 +159,18 @@ def test_a_stray_that_was_forwarded_is_misrouted() -> None:
     stray = record(text(subject=STRANGER), headers=[("drawdown-forwarded", b"1")])
     outcome = EXAMINER.usage(stray)
     assert isinstance(outcome, Refusal)
-    assert Reason.MISROUTED == outcome.reason
+    assert outcome.reason == Reason.MISROUTED
     assert partition_of(STRANGER, PARTITIONS) == owner_of(stray, PARTITIONS)
 
 
 def test_a_record_stamped_far_ahead_is_a_bad_timestamp() -> None:
     outcome = EXAMINER.usage(RawRecord(0, BAD_TIMESTAMP, None, GOOD, None))
     assert isinstance(outcome, Refusal)
-    assert Reason.BAD_TIMESTAMP == outcome.reason
+    assert outcome.reason == Reason.BAD_TIMESTAMP
 
 
 def test_a_tick_is_known_by_its_header() -> None:
-    assert TICK == EXAMINER.usage(record(b"", headers=[("drawdown-kind", b"tick")]))
+    assert EXAMINER.usage(record(b"", headers=[("drawdown-kind", b"tick")])) == TICK
 
 
 def test_documents_are_copied_with_their_bytes_and_account() -> None:
@@ -203,7 +203,7 @@ def test_a_bad_credits_record_is_refused(value: bytes, reason: Reason) -> None:
 def test_a_document_in_the_other_topic_is_refused() -> None:
     outcome = examine_catalog(record(b'{"kind": "Account", "id": "acme"}'))
     assert isinstance(outcome, Refusal)
-    assert (Reason.INVALID_DOCUMENT, "kind") == (outcome.reason, outcome.path)
+    assert (outcome.reason, outcome.path) == (Reason.INVALID_DOCUMENT, "kind")
 
 
 @pytest.mark.parametrize(

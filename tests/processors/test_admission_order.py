@@ -38,14 +38,15 @@ def plain(buffers: list[Buffered], asked: int) -> list[tuple[int, int, int]]:
     return sorted(chosen)
 
 
-@given(LOGS, st.lists(st.booleans(), min_size=3, max_size=3), st.integers(0, 12), st.integers(0, 40))
+@given(
+    LOGS, st.lists(st.booleans(), min_size=3, max_size=3), st.integers(0, 12), st.integers(0, 40)
+)
 def test_the_merge_is_the_plain_rule_for_any_logs(
     logs: list[list[int]], ends: list[bool], asked: int, most: int
 ) -> None:
     times = [list(accumulate(log, max)) for log in logs]
     buffers = [
-        Buffered(each, each[-1] if each else 0, end)
-        for each, end in zip(times, ends, strict=True)
+        Buffered(each, each[-1] if each else 0, end) for each, end in zip(times, ends, strict=True)
     ]
     runs = interleave(buffers, writable(buffers, asked))
     order = [
@@ -65,9 +66,7 @@ def test_however_the_logs_are_read_no_record_overtakes_an_earlier_one(
     stamps = [list(accumulate(log, max)) for log in logs]
     read, done, written = [0, 0, 0], [0, 0, 0], list[tuple[int, int]]()
     for _ in range(60):
-        asked = max(
-            (stamps[s][read[s] - 1] for s in range(3) if read[s] > done[s]), default=0
-        )
+        asked = max((stamps[s][read[s] - 1] for s in range(3) if read[s] > done[s]), default=0)
         for source in range(3):
             more = data.draw(st.integers(0, 3))
             read[source] = min(len(stamps[source]), read[source] + more)
@@ -118,8 +117,8 @@ def test_frames_continue_each_other_and_hold_every_record_once(values: list[byte
 def test_a_frame_holds_at_most_the_records_it_may_and_its_clock() -> None:
     batch = entries([event()] * (MOST_RECORDS + 1))
     built = list(frames((0, 0, 0), 0, batch))
-    assert [MOST_RECORDS, 1] == [frame.accepted for frame in built]
-    assert [NOW + MOST_RECORDS - 1, NOW + MOST_RECORDS] == [frame.clock for frame in built]
+    assert [frame.accepted for frame in built] == [MOST_RECORDS, 1]
+    assert [frame.clock for frame in built] == [NOW + MOST_RECORDS - 1, NOW + MOST_RECORDS]
 
 
 def test_a_batch_with_nothing_accepted_still_writes_its_frame() -> None:
@@ -127,7 +126,7 @@ def test_a_batch_with_nothing_accepted_still_writes_its_frame() -> None:
     frame = decode_journal(built.value)
     malformed = str(Reason.MALFORMED_JSON)
     assert [(2, 0, malformed), (2, 1, malformed)] == frame.header.refused
-    assert 0 == frame.rows.height
+    assert frame.rows.height == 0
 
 
 def test_a_row_carries_the_event() -> None:
@@ -140,11 +139,11 @@ def test_a_row_carries_the_event() -> None:
 def test_claims_span_refused_records_and_what_was_claimed_before_is_refused() -> None:
     batch = entries([event(), b"{", event(), b"}"])
     (stretch,) = stretches(batch, 0, 0, 3 * DAY)
-    assert (0, 4, NOW // (3 * DAY), [0, 2]) == stretch[:4]
+    assert stretch[:4] == (0, 4, NOW // (3 * DAY), [0, 2])
     settle(batch, stretch, bytes((ord("0"), DUPLICATE)))
     assert isinstance(batch[0].outcome, Usage)
     assert isinstance(batch[2].outcome, Refusal)
-    assert Reason.DUPLICATE == batch[2].outcome.reason
+    assert batch[2].outcome.reason == Reason.DUPLICATE
 
 
 def test_a_batch_that_crosses_a_generation_is_claimed_in_two_calls() -> None:
@@ -152,4 +151,4 @@ def test_a_batch_that_crosses_a_generation_is_claimed_in_two_calls() -> None:
     edge = (NOW + 1) // 2 * 2
     found = list(stretches(batch, 0, 0, edge // 2 or 1))
     assert [s.stop for s in found[:-1]] == [s.start for s in found[1:]]
-    assert (0, 4) == (found[0].start, found[-1].stop)
+    assert (found[0].start, found[-1].stop) == (0, 4)
