@@ -1,0 +1,1 @@
+"""Balances: drain grants, count overage, cross thresholds (architecture.md section 6)."""
