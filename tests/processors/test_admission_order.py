@@ -1,4 +1,4 @@
-"""The merge keeps every source's order, lets no record overtake an earlier one; frames lose none."""
+"""The merge keeps each source's order and lets nothing overtake; frames lose nothing."""
 
 # ruff: noqa: D103 - the name of each test is its sentence
 

@@ -17,7 +17,7 @@ import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.provision import create_topics
-from processors.admission.claims import Claims
+from processors.admission.claims import Claims, Held
 from processors.admission.settings import AdmissionSettings, microseconds
 from schemas.frames import JournalKind, Source, decode_journal
 from schemas.partition import partition_of
@@ -57,17 +57,20 @@ class Pipeline:
         self.claims = Claims(redis.Redis.from_url(redis_url), prefix, width, 1_000_000)
 
     def usage(self, value: bytes, partition: int) -> None:
+        """Send a usage record to a partition, rightly or not."""
         self.producer.produce(self.prefix + USAGE.name, value, b"key", partition=partition)
         self.producer.poll(0)
         self.sent[Source.USAGE, partition] += 1
 
     def account(self, account: str) -> None:
+        """Send an account's document."""
         partition = partition_of(account, PARTITIONS)
         value = f'{{"kind": "Account", "id": "{account}"}}'.encode()
         self.producer.produce(self.prefix + CREDITS.name, value, account, partition=partition)
         self.sent[Source.CREDITS, partition] += 1
 
     def flush(self) -> None:
+        """Until the broker has all that was sent."""
         assert self.producer.flush(30) == 0
 
     def claimed(self) -> int:
@@ -78,6 +81,7 @@ class Pipeline:
     def wait(self) -> None:
         """Until everything that was sent is acknowledged."""
         until = time.monotonic() + SECONDS
+        held = list[Held | None]()
         while time.monotonic() < until:
             held = [self.claims.held(partition) for partition in range(PARTITIONS)]
             if all(
@@ -92,6 +96,7 @@ class Pipeline:
         pytest.fail(f"not admitted in {SECONDS} s: {held}, sent {self.sent}")
 
     def read(self, topic: str, partition: int) -> Iterator[bytes]:
+        """The values of a partition from its beginning to its end."""
         settings = {"bootstrap.servers": self.kafka, "group.id": "x", "enable.partition.eof": True}
         consumer = Consumer(settings)
         consumer.assign([TopicPartition(self.prefix + topic, partition, 0)])
@@ -116,9 +121,9 @@ class Pipeline:
                 if row["offset"] >= vector[source]:
                     outcomes[source, row["offset"]] = JournalKind(row["kind"]).name.lower()
                     order.append(row["id"] or row["account"] or "")
-            for source, offset, reason in frame.header.refused:
-                if offset >= vector[source]:
-                    outcomes[source, offset] = reason
+            for place, offset, reason in frame.header.refused:
+                if offset >= vector[place]:
+                    outcomes[place, offset] = reason
             vector = [max(a, b) for a, b in zip(frame.header.upto, vector, strict=True)]
         assert sum(vector) == len(outcomes), "a record without an outcome"
         return outcomes, order
@@ -132,6 +137,8 @@ def pipeline(kafka: str, redis_url: str, topic_prefix: str) -> Pipeline:
         b' {"event_type": "api.call", "aggregation": "count"}}'
     )
     made.producer.produce(topic_prefix + CATALOG.name, product, b"calls")
+    made.flush()
+    time.sleep(0.01)
     return made
 
 
