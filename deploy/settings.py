@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     max_event_age: str = Field("P3D", description="older usage is refused: too_old")
     max_event_lead: str = Field("PT5M", description="usage further ahead is refused: too_early")
     dedupe_window: str = Field("P3D", description="how long a claim is kept; at least max_event_age")
+    keys_per_generation: int = Field(
+        1_000_000, ge=1, description="idempotency keys expected per partition and dedupe window"
+    )
     broker_time: Literal["append", "create", "auto"] = Field(
         "auto", description="does the broker stamp records on append?"
     )

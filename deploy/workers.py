@@ -3,9 +3,12 @@
 import logging
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 from deploy.settings import HEALTH_PORTS, Settings
+from processors.admission.process import run_admission
+from processors.admission.settings import AdmissionSettings
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
 from projections.fold.worker import StageKind, WorkerSettings, run_stage
@@ -48,9 +51,7 @@ def health_port(worker: str, settings: Settings) -> int:
 
 
 def _admission(settings: Settings) -> None:
-    from processors.admission.worker import AdmissionSettings, run  # noqa: PLC0415 - only this worker
-
-    run(
+    run_admission(
         AdmissionSettings(
             kafka=settings.kafka,
             redis_url=settings.redis_url,
@@ -58,13 +59,18 @@ def _admission(settings: Settings) -> None:
             key_prefix=settings.key_prefix,
             group=f"{settings.key_prefix}-{settings.topic_prefix}admission",
             instance_id=f"admission-{settings.member}",
-            max_event_age=settings.duration("max_event_age"),
-            max_event_lead=settings.duration("max_event_lead"),
-            dedupe_window=settings.duration("dedupe_window"),
+            max_event_age=timedelta(microseconds=settings.duration("max_event_age")),
+            max_event_lead=timedelta(microseconds=settings.duration("max_event_lead")),
+            dedupe_window=timedelta(microseconds=settings.duration("dedupe_window")),
             tick_busy_seconds=settings.tick_busy_seconds,
             tick_idle_seconds=settings.tick_idle_seconds,
             broker_time=settings.broker_time,
-        )
+            session_timeout_ms=settings.session_timeout_seconds * 1000,
+            keys_per_generation=settings.keys_per_generation,
+        ),
+        settings.health_host,
+        health_port("admission", settings),
+        settings.progress_seconds,
     )
 
 

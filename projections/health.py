@@ -1,7 +1,7 @@
 """What a worker says of itself: `/healthz`, `/readyz`, `/metrics`, and the watchdog.
 
 The watchdog measures progress, not liveness: while there is lag and no partition has advanced for
-`progress_seconds`, the worker is unhealthy and ends with exit code 75, so that its supervisor starts
+`progress_seconds`, the worker is unhealthy and ends with ProgressError's exit code, so that its supervisor starts
 another. It runs in its own thread with its own Kafka client, because what it guards against is a
 client library that hangs.
 """
@@ -19,10 +19,12 @@ from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+from schemas.errors import DrawdownError, LogUnavailable, ProgressError, StoreUnavailable
+
 logger = logging.getLogger("drawdown")
 
-NO_PROGRESS_EXIT: Final = 75
-"""EX_TEMPFAIL: another start may succeed."""
+_LAST_PROBE_SECONDS: Final = 1.0
+"""A stalled worker lives on so long, for one more probe to read why it ends."""
 
 
 @dataclass
@@ -36,19 +38,15 @@ class WorkerStatus:
     stalled: str | None = None
     positions: dict[int, int] = field(default_factory=dict)
     lag_records: int = 0
-    progress_at: float = field(default_factory=time.monotonic)
 
     def assigned(self, partitions: set[int]) -> None:
         """These partitions are this worker's now."""
         self.positions = {number: self.positions.get(number, 0) for number in partitions}
         self.ready = True
-        self.progress_at = time.monotonic()
 
     def progressed(self, partition: int, offset: int) -> None:
         """The worker has processed `partition` up to `offset`."""
-        if self.positions.get(partition) != offset:
-            self.positions[partition] = offset
-            self.progress_at = time.monotonic()
+        self.positions[partition] = offset
 
     def waiting(self, cause: str | None) -> None:
         """The worker waits for a server, or (None) no longer does."""
@@ -103,37 +101,42 @@ def _answer(path: str, status: WorkerStatus) -> tuple[bytes, HTTPStatus, str]:
 
 
 def watch_progress(
-    status: WorkerStatus,
-    measure_lag: Callable[[dict[int, int]], int],
-    progress_seconds: float,
+    status: WorkerStatus, measure: Callable[[], tuple[object, int]], progress_seconds: float
 ) -> None:
-    """Start the watchdog. `measure_lag` takes positions by partition and gives records of lag."""
-    interval = min(5.0, progress_seconds / 4)
+    """Start the watchdog. `measure` gives a token that changes with progress, and records of lag.
 
-    def watch() -> None:
-        while True:
-            time.sleep(interval)
-            if status.stopping:
-                continue
-            status.lag_records = measure_lag(dict(status.positions))
-            quiet = time.monotonic() - status.progress_at
-            if status.lag_records == 0:
-                status.progress_at = time.monotonic()
-            elif quiet > progress_seconds:
-                status.stalled = (
-                    f"{status.lag_records} records of lag and no progress for {quiet:.0f} s"
-                )
-                logger.error("%s: %s; ending", status.worker, status.stalled)
-                time.sleep(1.0)  # one more probe may still read why
-                os._exit(NO_PROGRESS_EXIT)
+    It runs in the watchdog's thread and may raise LogUnavailable or StoreUnavailable: what cannot
+    be measured counts as neither progress nor an end of lag.
+    """
+    threading.Thread(
+        target=_watch, args=(status, measure, progress_seconds), name="watchdog", daemon=True
+    ).start()
 
-    threading.Thread(target=watch, name="watchdog", daemon=True).start()
+
+def _watch(
+    status: WorkerStatus, measure: Callable[[], tuple[object, int]], progress_seconds: float
+) -> None:
+    seen: object = None
+    since = time.monotonic()
+    while not status.stopping:
+        time.sleep(min(5.0, progress_seconds / 4))
+        try:
+            token, status.lag_records = measure()
+        except (LogUnavailable, StoreUnavailable) as error:
+            logger.warning("watchdog: %s", error)
+            token = seen
+        now = time.monotonic()
+        if token != seen or status.lag_records == 0:
+            seen, since = token, now
+        elif now - since > progress_seconds:
+            status.stalled = f"{status.lag_records} records of lag, no progress for {now - since:.0f} s"
+            logger.error("%s: %s; ending", status.worker, status.stalled)
+            time.sleep(_LAST_PROBE_SECONDS)
+            os._exit(ProgressError.exit_code)
 
 
 def report_end(error: BaseException) -> None:
     """Say why the process ends. Only a bug comes with a trace."""
-    from schemas.errors import DrawdownError  # noqa: PLC0415 - kept beside its one use
-
     expected = isinstance(error, DrawdownError)
     logger.error(
         "ending: %s: %s", type(error).__name__, error, exc_info=None if expected else error

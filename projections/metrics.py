@@ -34,5 +34,10 @@ EVENT_AGE_SECONDS: Final = Gauge(
     "Age of the newest record processed: now minus its time of receipt.",
     ("stage", "partition"),
 )
+FRAMES: Final = Counter("drawdown_frames_total", "Frames written.", ("stage",))
+LAG_RECORDS: Final = Gauge(
+    "drawdown_lag_records", "Records of input not yet processed.", ("stage", "partition")
+)
+CLAIMED_KEYS: Final = Counter("drawdown_claimed_keys_total", "Idempotency keys looked up in Redis.")
 COMMITS: Final = Counter("drawdown_commits_total", "Commits of rows and position.", ("stage",))
 ALERTS: Final = Counter("drawdown_alerts_total", "Alerts emitted, by type.", ("type",))

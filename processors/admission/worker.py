@@ -72,7 +72,10 @@ class AdmissionWorker:
         Raises ConfigurationError, Fenced, ClaimsBehind, LogReplacedError, LogError, DeliveryError:
         the process must then end at once (`os._exit`), so that nothing more is sent.
         """
-        self._open()
+        try:
+            self._open()
+        except Stopped:
+            return
         try:
             try:
                 while not self._stopping:

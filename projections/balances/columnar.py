@@ -65,10 +65,10 @@ def _take_quickly(
         of_account.setdefault(account, []).append(tuple(product))  # type: ignore[arg-type]
     taken: list[tuple[str, str, str | None]] = []
     for account, products in of_account.items():
+        if account in excluded:
+            continue
         row = rows.get(account)
         assert row is not None, account
-        if account in excluded or not row.grants:
-            continue
         costs = {product: cost for product, cost, _, _, _ in products}
         clock = max(product[4] for product in products)
         plan = plan_of(row, min(product[2] for product in products))

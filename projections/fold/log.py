@@ -1,7 +1,7 @@
 """Looking at the log without consuming it: bounds, topic ids, single records, whole partitions."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -48,16 +48,41 @@ class Log:
     def bounds(self, topic: str, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         """The first offset held and the next offset to be written, of each partition."""
         low = self._offsets(topic, partitions, OffsetSpec.earliest())
-        high = self._offsets(topic, partitions, OffsetSpec.latest())
+        high = self.ends(topic, partitions)
         return {number: (low[number], high[number]) for number in partitions}
 
     def ends(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
         """The next offset to be written, of each partition."""
-        return self._offsets(topic, partitions, OffsetSpec.latest())
+        return self._true_ends(topic, self._offsets(topic, partitions, OffsetSpec.latest()))
 
-    def _offsets(
-        self, topic: str, partitions: Sequence[int], spec: OffsetSpec
-    ) -> dict[int, int]:
+    def _true_ends(self, topic: str, reported: dict[int, int]) -> dict[int, int]:
+        """The embedded broker reports the first offset of its last batch plus one; a fetch is right."""
+        name = self.name(topic)
+        places = [TopicPartition(name, number, end) for number, end in reported.items() if end]
+        if not places:
+            return reported
+        waiting = {place.partition for place in places}
+        give_up = time.monotonic() + _TIMEOUT_SECONDS
+        consumer = self._consumer({"enable.partition.eof": True, "fetch.wait.max.ms": 10})
+        try:
+            consumer.assign(places)
+            while waiting:
+                for message in consumer.consume(len(places), timeout=0.1):
+                    error = message.error()
+                    if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                        raise LogUnavailable(str(error))
+                    waiting.discard(message.partition() or 0)
+                if time.monotonic() > give_up:
+                    raise LogUnavailable(f"{name}: no answer about where it ends")
+            fetched = {
+                place.partition: consumer.get_watermark_offsets(place, cached=True)[1]
+                for place in places
+            }
+        finally:
+            consumer.close()
+        return {number: max(end, fetched.get(number, 0)) for number, end in reported.items()}
+
+    def _offsets(self, topic: str, partitions: Sequence[int], spec: OffsetSpec) -> dict[int, int]:
         name = self.name(topic)
         asked = {TopicPartition(name, number): spec for number in partitions}
         if not asked:
@@ -106,10 +131,15 @@ class Log:
             value = next(self.read(topic, partition, last, last + 1))[2]
         check_log(position, topic_id, low, high, value)
         return Position(
-            position.offset, position.digest, topic_id, position.vector, position.reached, position.clock
+            position.offset,
+            position.digest,
+            topic_id,
+            position.vector,
+            position.reached,
+            position.clock,
         )
 
-    def _consumer(self) -> Consumer:
+    def _consumer(self, more: Mapping[str, object] | None = None) -> Consumer:
         return Consumer(
             {
                 "bootstrap.servers": self._kafka,
@@ -118,6 +148,7 @@ class Log:
                 "auto.offset.reset": "error",
                 "fetch.message.max.bytes": MAX_RECORD_BYTES,
                 "check.crcs": True,
+                **(more or {}),
             }
         )
 

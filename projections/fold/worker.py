@@ -72,12 +72,14 @@ def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
         position = log.check(kind.reads.name, number, store.open() or Position())
         return StagePartition(kind.make_fold(number, position, store), store, outbox, position)
 
-    def measure_lag(positions: dict[int, int]) -> int:
-        ends = lag_log.ends(kind.reads.name, list(positions))
-        return sum(max(0, ends[number] - at) for number, at in positions.items())
+    watched = Log(settings.kafka, settings.topic_prefix)
 
-    lag_log = Log(settings.kafka, settings.topic_prefix)
-    watch_progress(status, measure_lag, settings.progress_seconds)
+    def measure() -> tuple[object, int]:
+        positions = dict(status.positions)
+        ends = watched.ends(kind.reads.name, list(positions))
+        return positions, sum(max(0, ends[number] - at) for number, at in positions.items())
+
+    watch_progress(status, measure, settings.progress_seconds)
     host = FaustHost(
         HostSettings(
             kafka=settings.kafka,
