@@ -23,6 +23,7 @@ class Log:
     def __init__(self, kafka: str, topic_prefix: str = "") -> None:
         self._kafka, self._prefix = kafka, topic_prefix
         self._admin = AdminClient({"bootstrap.servers": kafka})
+        self._tail: Consumer | None = None
 
     def name(self, topic: str) -> str:
         """The topic's name in this deployment."""

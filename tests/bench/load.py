@@ -1,0 +1,87 @@
+"""The bench's load: accounts, prices and usage, made from a seed. Pure."""
+
+import random
+from collections.abc import Iterator
+from typing import Any, Final
+
+from schemas.times import DAY, format_instant
+
+PRODUCTS: Final = ("input-tokens", "output-tokens")
+MODELS: Final = ("large", "medium", "small", "tiny")
+REGIONS: Final = ("eu", "us", "ap")
+DUPLICATES: Final = 0.03
+_PARETO: Final = 1.16
+"""The shape at which a fifth of the accounts makes four fifths of the usage."""
+_CHUNK: Final = 10_000
+
+
+def catalog() -> list[dict[str, Any]]:
+    """Two products of one event type, priced by two dimensions."""
+    products = [
+        {
+            "kind": "Product",
+            "id": name,
+            "meter": {
+                "event_type": "llm.request",
+                "aggregation": "sum",
+                "value": name.replace("-", "_"),
+                "dimensions": ["model", "region"],
+            },
+        }
+        for name in PRODUCTS
+    ]
+    rates = [
+        {
+            "product": name,
+            "match": {"model": model, "region": region},
+            "price": {"model": "unit", "unit_price": f"{2 + m}.{r}5", "per": "1000"},
+        }
+        for name in PRODUCTS
+        for m, model in enumerate(MODELS)
+        for r, region in enumerate(REGIONS)
+    ]
+    version = {"version": 1, "effective_from": "2026-01-01T00:00:00Z", "rates": rates}
+    return [*products, {"kind": "RateCard", "id": "standard", "versions": [version]}]
+
+
+def accounts(count: int, now: int) -> Iterator[dict[str, Any]]:
+    """Each account, followed by its grant."""
+    since, until = format_instant(now - DAY), format_instant(now + 30 * DAY)
+    for number in range(count):
+        name = f"account-{number}"
+        yield {"kind": "Account", "id": name, "rate_card": "standard"}
+        yield {
+            "kind": "Grant",
+            "id": f"grant-{number}",
+            "account": name,
+            "type": "prepaid",
+            "amount": "100000000",
+            "effective_at": since,
+            "expires_at": until,
+        }
+
+
+def usage(events: int, count: int, now: int, seed: int = 1) -> Iterator[tuple[str, bytes]]:
+    """`events` records (account, CloudEvent), of which 3 % repeat one of the last 10,000."""
+    rng = random.Random(seed)  # noqa: S311 - a load, not a secret
+    recent: list[tuple[str, bytes]] = []
+    time = format_instant(now)
+    for number in range(events):
+        if recent and rng.random() < DUPLICATES:
+            yield recent[rng.randrange(len(recent))]
+            continue
+        account = f"account-{min(int((rng.paretovariate(_PARETO) - 1) * count / 50), count - 1)}"
+        record = (
+            account,
+            (
+                f'{{"specversion":"1.0","id":"{seed}-{number}","source":"bench","type":"llm.request",'
+                f'"subject":"{account}","time":"{time}","datacontenttype":"application/json",'
+                f'"data":{{"model":"{rng.choice(MODELS)}","region":"{rng.choice(REGIONS)}",'
+                f'"input_tokens":{rng.randint(1, 4000)},"output_tokens":{rng.randint(1, 1000)}}}}}'
+            ).encode(),
+        )
+        if len(recent) < _CHUNK:
+            recent.append(record)
+        else:
+            recent[number % _CHUNK] = record
+        yield record
