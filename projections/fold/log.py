@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
-from confluent_kafka import TopicCollection
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from projections.fold.position import Position, check_log
 from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES
 
 _TIMEOUT_SECONDS: Final = 20.0
-Read = tuple[int, int, bytes, bytes | None, list[tuple[str, bytes]]]
+Headers = list[tuple[str, bytes | None]]
+Read = tuple[int, int, bytes, bytes | None, Headers]
 """Offset, timestamp in milliseconds, value, key and headers of one record."""
 
 
@@ -48,16 +48,17 @@ class Log:
 
     def bounds(self, topic: str, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         """The first offset held and the next offset to be written, of each partition."""
-        low = self._offsets(topic, partitions, OffsetSpec.earliest())
+        low = self._offsets(topic, partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         high = self.ends(topic, partitions)
         return {number: (low[number], high[number]) for number in partitions}
 
     def ends(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
         """The next offset to be written, of each partition."""
-        return self._true_ends(topic, self._offsets(topic, partitions, OffsetSpec.latest()))
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return self._true_ends(topic, self._offsets(topic, partitions, latest))
 
     def _true_ends(self, topic: str, reported: dict[int, int]) -> dict[int, int]:
-        """The embedded broker reports the first offset of its last batch plus one; a fetch is right."""
+        """What a fetch says: the embedded broker reports its last batch's first offset plus one."""
         name = self.name(topic)
         places = [TopicPartition(name, number, end) for number, end in reported.items() if end]
         if not places:
@@ -104,20 +105,22 @@ class Log:
                 if messages:
                     quiet_since = time.monotonic()
                 elif time.monotonic() - quiet_since > _TIMEOUT_SECONDS:
-                    message = f"{topic} [{partition}] stops at {expected}, expected up to {end}"
-                    raise LogUnavailable(message)
+                    raise LogUnavailable(
+                        f"{topic} [{partition}] stops at {expected}, expected up to {end}"
+                    )
                 for message in messages:
                     if message.error() is not None:
                         raise LogUnavailable(str(message.error()))
-                    expected = message.offset() + 1
-                    if message.offset() >= end:
+                    offset = message.offset() or 0
+                    expected = offset + 1
+                    if offset >= end:
                         return
                     yield (
-                        message.offset(),
+                        offset,
                         message.timestamp()[1],
                         message.value() or b"",
                         message.key(),
-                        message.headers() or [],
+                        cast("Headers", message.headers() or []),
                     )
         finally:
             consumer.close()

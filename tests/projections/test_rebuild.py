@@ -1,11 +1,13 @@
 """Rebuilding beside running workers, on a real log and a real Redis (architecture.md section 3)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import pytest
 import redis
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from projections.fold.log import Log
 from projections.fold.outbox import Output
@@ -32,6 +34,7 @@ class CountingFold:
         self._changed: dict[str, bytes] = {}
 
     def apply(self, records: Sequence[Record]) -> list[Output]:
+        """Count."""
         for _, value in records:
             key = value[:1].decode()
             if key not in self._counts:
@@ -42,10 +45,12 @@ class CountingFold:
         return []
 
     def take_changes(self) -> Changes:
+        """What changed since the last call."""
         changed, self._changed = self._changed, {}
         return Changes(changed)
 
     def advance(self, position: Position) -> Position:
+        """Nothing of its own."""
         return position
 
     def check_gap(self, now: float) -> None:
@@ -69,14 +74,17 @@ class Deployment:
         self._producer = Producer({"bootstrap.servers": kafka})
 
     def write(self, *values: str) -> None:
+        """Append records to partition 0."""
         for value in values:
             self._producer.produce(self.prefix + JOURNAL.name, value.encode(), partition=0)
         self._producer.flush(10)
 
     def worker(self) -> "Worker":
+        """A worker that takes the live namespace."""
         return Worker(self)
 
     def rows(self) -> dict[str, bytes]:
+        """The live rows."""
         return self.snapshots.take(0, STAGE).rows
 
 
@@ -90,6 +98,7 @@ class Worker:
         self._fold = CountingFold(0, self.position, self._store)
 
     def work(self) -> None:
+        """Fold and commit record by record."""
         end = self._of.log.ends(JOURNAL.name, [0])[0]
         for read in self._of.log.read(JOURNAL.name, 0, self.position.offset, end):
             self._fold.apply([(read[0], read[2])])
@@ -148,7 +157,7 @@ def test_a_running_worker_is_fenced_and_its_successor_goes_on(deployment: Deploy
 
 
 def test_only_the_live_position_is_folded(deployment: Deployment) -> None:
-    """Records that the live stage has not committed are left to its worker: their outputs are due."""
+    """Records beyond the live position are left to its worker: their outputs are due."""
     deployment.write("a")
     deployment.worker().work()
     deployment.write("a", "a")
@@ -211,7 +220,8 @@ def test_snapshot_lays_keys_out_as_the_store_does(deployment: Deployment) -> Non
     """Reading and writing agree on every key's name."""
     deployment.write("a")
     deployment.worker().work()
-    names = {key.decode() for key in deployment.client.keys(f"{deployment.prefix}*")}
+    found = cast("list[bytes]", deployment.client.keys(f"{deployment.prefix}*"))
+    names = {key.decode() for key in found}
     reader = deployment.snapshots
     assert names == {
         reader.pointer(0, STAGE),
