@@ -1,7 +1,7 @@
 """A partition's whole path in memory, out of the real parts: admission's pure half and both folds.
 
-Builds the evidence of `deploy.reading` that a deployment of one partition would leave behind. Tests break
-one thing in it and ask what is reported.
+Builds the evidence of `deploy.reading` that a deployment of one partition would leave behind. Tests
+break one thing in it and ask what is reported.
 """
 
 import json
@@ -30,6 +30,7 @@ from schemas.topics import ALERTS, LEDGER, RATED, Topic
 DAY = 86_400_000_000
 START = 1_780_000_000_000_000
 WINDOW = 3 * DAY
+BATCH = 3
 Log = list[tuple[int, bytes]]
 
 
@@ -43,6 +44,7 @@ class Traffic:
     start: int = START
 
     def send(self, source: Source, seconds: float, body: bytes | None, **names: bytes) -> None:
+        """Append a record with headers."""
         log = self.sent[source]
         log.append(RawRecord(len(log), self.at(seconds), None, body, list(names.items())))
 
@@ -51,13 +53,16 @@ class Traffic:
         return self.start + int(seconds * 1_000) * 1_000
 
     def document(self, seconds: float, kind: str, **fields: object) -> None:
+        """Send a document to the topic of its kind."""
         source = Source.CATALOG if kind in ("Product", "RateCard") else Source.CREDITS
         self.send(source, seconds, json.dumps({"kind": kind, **fields}).encode())
 
     def tick(self, seconds: float) -> None:
+        """Send a tick."""
         self.send(Source.USAGE, seconds, None, **{KIND_HEADER: TICK_KIND})
 
     def usage(self, seconds: float, account: str, number: object, tokens: object = 1) -> None:
+        """Send a usage event of `tokens`."""
         event = {
             "specversion": "1.0",
             "id": f"e{number}",
@@ -86,6 +91,8 @@ class Logs:
     journal_low: int = 0
 
     def evidence(self) -> Evidence:
+        """What a reader would gather from it."""
+
         def raw(source: Source) -> RawLog:
             low = self.raw_low if source is Source.USAGE else 0
             records: list[Read] = [
@@ -110,8 +117,10 @@ class Logs:
         )
 
 
-def admit(traffic: Traffic, *, forget: Sequence[int] = (), drop: Sequence[int] = ()) -> Logs:
-    """Sequence the traffic as admission does, a frame for every seven records.
+def admit(
+    traffic: Traffic, size: int = 7, forget: Sequence[int] = (), drop: Sequence[int] = ()
+) -> Logs:
+    """Sequence the traffic as admission does, a frame for every `size` records.
 
     Usage offsets in `forget` are accepted though their key is claimed; those in `drop` are refused
     as duplicates though it is not: the faults that I2 is about.
@@ -131,16 +140,17 @@ def admit(traffic: Traffic, *, forget: Sequence[int] = (), drop: Sequence[int] =
             first = offset in forget or (known is content and offset not in drop)
             answers += b"0" if first else b"1" if known == content else b"2"
         settle(entries, stretch, bytes(answers))
-    vector, clock, journal = (0, 0, 0), 0, []
-    for start in range(0, len(entries), 7):
-        for frame in frames(vector, clock, entries[start : start + 7]):
+    vector, clock = (0, 0, 0), 0
+    journal: Log = []
+    for start in range(0, len(entries), size):
+        for frame in frames(vector, clock, entries[start : start + size]):
             journal.append((len(journal), frame.value))
             vector, clock = frame.upto, frame.clock
     return Logs(traffic, journal, vector)
 
 
 def fold(logs: Logs) -> Logs:
-    """Run rating and balances over the journal, three records a batch."""
+    """Run rating and balances over the journal, BATCH records at once."""
     outputs, logs.rating = _run(logs.journal, lambda at, rows: RatingFold(0, at, rows))
     logs.rated = _log(outputs, RATED)
     outputs, logs.balances = _run(logs.rated, lambda at, rows: BalancesFold(0, at, rows))
@@ -149,14 +159,12 @@ def fold(logs: Logs) -> Logs:
     return logs
 
 
-def _run(
-    log: Log, make: Callable[[Position, MemoryReader], Fold]
-) -> tuple[list[Output], Snapshot]:
+def _run(log: Log, make: Callable[[Position, MemoryReader], Fold]) -> tuple[list[Output], Snapshot]:
     memory, position = MemoryReader(), Position(topic_id="t")
     stage = make(position, memory)
     outputs: list[Output] = []
-    for start in range(0, len(log), 3):
-        batch = log[start : start + 3]
+    for start in range(0, len(log), BATCH):
+        batch = log[start : start + BATCH]
         outputs.extend(stage.apply(batch))
         last, value = batch[-1]
         position = stage.advance(Position(last + 1, record_digest(value), "t"))
@@ -168,8 +176,8 @@ def _log(outputs: Sequence[Output], topic: Topic) -> Log:
     return list(enumerate(output.value for output in outputs if output.topic is topic))
 
 
-def _headers(record: RawRecord) -> list[tuple[str, bytes]]:
-    return [(name, value or b"") for name, value in record.headers or ()]
+def _headers(record: RawRecord) -> list[tuple[str, bytes | None]]:
+    return list(record.headers or ())
 
 
 def usual_traffic(accounts: int = 3, events: int = 120, start: int = START) -> Traffic:

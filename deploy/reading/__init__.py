@@ -1,0 +1,1 @@
+"""Reading and proving: balances, alerts, lag, the reconciliation of every invariant, rebuilding."""

@@ -1,0 +1,162 @@
+"""The commands that read and prove: balance, alerts, lag, reconcile, rebuild."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from deploy.reading import balance as balances
+from deploy.reading import lag as lags
+from deploy.reading import report as reports
+from deploy.reading.alerts import one_line, read_alerts
+from deploy.reading.lag import Surroundings
+from deploy.reading.reconcile import reconcile
+from deploy.settings import Settings
+from processors.admission.claims import Claims
+from processors.rating.stage import RATING
+from projections.balances.stage import BALANCES
+from projections.fold.log import Log
+from projections.fold.rebuild import Rebuilder, Rebuilt
+from projections.fold.retry import Patience
+from projections.fold.snapshot import SnapshotReader
+from projections.fold.worker import redis_client
+from schemas.errors import ConfigurationError
+
+STAGES: Final = {"rating": (RATING,), "balances": (BALANCES,), "all": (RATING, BALANCES)}
+_SHOWN_KEYS: Final = 10
+_KEYS_UNKNOWN: Final = 1  # reading never makes a generation, so its expected size says nothing
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def surroundings(settings: Settings) -> Surroundings:
+    """Connections by the settings in force; nothing is asked of them yet."""
+    client = redis_client(settings.redis_url)
+    window = settings.duration("dedupe_window")
+    return Surroundings(
+        Log(settings.kafka, settings.topic_prefix),
+        SnapshotReader(client, settings.key_prefix, Patience(settings.outage_seconds)),
+        Claims(client, settings.key_prefix, window, _KEYS_UNKNOWN),
+    )
+
+
+def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    """Add the commands to `app`; `settings` is called when one of them runs."""
+    _register_balance(app, settings)
+    _register_alerts(app, settings)
+    _register_lag(app, settings)
+    _register_reconcile(app, settings)
+    _register_rebuild(app, settings)
+
+
+def _register_balance(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    @app.command("balance")
+    def balance(
+        account: Annotated[str, typer.Argument(help="the account's id")], *, as_json: AsJson = False
+    ) -> None:
+        """Show an account's balance, grant by grant, and as of which position."""
+        entry = balances.read_balance(surroundings(settings()), account)
+        if entry is None:
+            typer.echo(f"no account {account} (or none that has been folded yet)", err=True)
+            raise typer.Exit(1)
+        if as_json:
+            _print_json(entry)
+        else:
+            balances.show(entry, Console())
+
+
+def _register_alerts(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    @app.command("alerts")
+    def alerts(
+        *,
+        account: Annotated[str | None, typer.Option(help="only this account's")] = None,
+        follow: Annotated[bool, typer.Option("--follow", "-f", help="then whatever comes")] = False,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="print CloudEvents, one a line")
+        ] = False,
+    ) -> None:
+        """Show the alerts as they happened; repeats are dropped by id."""
+        in_force = settings()
+        log = Log(in_force.kafka, in_force.topic_prefix)
+        try:
+            for event in read_alerts(log, account, follow=follow):
+                typer.echo(json.dumps(event, sort_keys=True) if as_json else one_line(event))
+        except KeyboardInterrupt:
+            raise typer.Exit(0) from None
+
+
+def _register_lag(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    @app.command("lag")
+    def lag(*, as_json: AsJson = False) -> None:
+        """Show how many records each stage has not read yet, by the positions in Redis."""
+        measured = lags.measure(surroundings(settings()))
+        if as_json:
+            _print_json([{**_fields(each), "lag": each.records} for each in measured])
+        else:
+            lags.show(measured, Console())
+
+
+def _register_reconcile(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    @app.command("reconcile")
+    def reconcile_command(
+        *,
+        as_json: AsJson = False,
+        seed: Annotated[int, typer.Option(help="draws the cuttings of I5 and the ticks of I7")] = 0,
+    ) -> None:
+        """Read the log from its start, fold it again, and prove every invariant; 1 if one fails."""
+        in_force = settings()
+        report = reconcile(
+            surroundings(in_force),
+            in_force.duration("dedupe_window"),
+            Console(file=sys.stderr),
+            seed,
+        )
+        if as_json:
+            _print_json(report.to_dict())
+        else:
+            reports.show(report, Console())
+        if not report.holds:
+            raise typer.Exit(1)
+
+
+def _register_rebuild(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    @app.command("rebuild")
+    def rebuild(
+        stage: Annotated[str, typer.Option(help=" | ".join(STAGES))] = "all",
+    ) -> None:
+        """Fold the log again into fresh rows, beside running workers, and switch to them."""
+        if stage not in STAGES:
+            raise ConfigurationError(f"no stage {stage!r}: expected one of {', '.join(STAGES)}")
+        around = surroundings(settings())
+        for kind in STAGES[stage]:
+            builder = Rebuilder(kind, around.log, around.snapshots)
+            for number in around.partitions():
+                typer.echo(_rebuilt(builder.rebuild(number)))
+
+
+def _rebuilt(made: Rebuilt) -> str:
+    where = f"{made.stage} [{made.partition}]"
+    if not made.offset:
+        return f"{where}: nothing folded yet"
+    said = f"{where}: {made.rows:,} rows up to offset {made.offset:,}"
+    if not made.differing and made.same_position:
+        return f"{said}, byte-identical to what was there"
+    listed = ", ".join(made.differing[:_SHOWN_KEYS])
+    position = "" if made.same_position else "; the position had been different"
+    return f"{said}, {len(made.differing):,} had been different: {listed}{position}"
+
+
+def _fields(lag: lags.Lag) -> dict[str, object]:
+    return {
+        "stage": lag.stage,
+        "partition": lag.partition,
+        "topic": lag.topic,
+        "position": lag.position,
+        "end": lag.end,
+    }
+
+
+def _print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON holds
+    typer.echo(json.dumps(value, indent=2, sort_keys=True))

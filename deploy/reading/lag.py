@@ -1,0 +1,77 @@
+"""How far each stage is behind, in records of its input, by the positions in Redis, which rule."""
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from processors.admission.claims import Claims
+from processors.rating.stage import RATING
+from projections.balances.stage import BALANCES
+from projections.fold.log import Log
+from projections.fold.snapshot import SnapshotReader
+from schemas.frames import Source
+from schemas.topics import CREDITS, JOURNAL, USAGE, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """One stage's partition: the next record it will read, and the end of what it reads."""
+
+    stage: str
+    partition: int
+    topic: str
+    position: int
+    end: int
+
+    @property
+    def records(self) -> int:
+        """Records not yet read; never negative, though the end was asked for first."""
+        return max(0, self.end - self.position)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the reading commands reach: the log, Redis, and the names in it."""
+
+    log: Log
+    snapshots: SnapshotReader
+    claims: Claims
+
+    def partitions(self) -> list[int]:
+        """The partitions of the deployment. None where its topics do not exist."""
+        return list(range(self.log.partitions(JOURNAL.name)))
+
+
+def measure(around: Surroundings) -> list[Lag]:
+    """The lag of every stage and partition. Raises LogUnavailable, StoreUnavailable."""
+    numbers = around.partitions()
+    found = _admission(around, numbers, USAGE, Source.USAGE)
+    found += _admission(around, numbers, CREDITS, Source.CREDITS)
+    for kind in (RATING, BALANCES):
+        ends = around.log.ends(kind.reads.name, numbers)
+        for number in numbers:
+            at = around.snapshots.take(number, kind.name, ()).position.offset
+            found.append(Lag(kind.name, number, kind.reads.name, at, ends[number]))
+    return found
+
+
+def _admission(around: Surroundings, numbers: list[int], topic: Topic, source: Source) -> list[Lag]:
+    bounds = around.log.bounds(topic.name, numbers)
+    found = []
+    for number in numbers:
+        low, high = bounds[number]
+        held = around.claims.held(number)
+        at = low if held is None else held.vector[source]
+        found.append(Lag("admission", number, topic.name, at, high))
+    return found
+
+
+def show(lags: list[Lag], console: Console) -> None:
+    """Print one line for each stage and partition, and the sum."""
+    table = Table("stage", "partition", "topic", "position", "end", "lag")
+    for lag in lags:
+        figures = (f"{lag.position:,}", f"{lag.end:,}", f"{lag.records:,}")
+        table.add_row(lag.stage, str(lag.partition), lag.topic, *figures)
+    console.print(table)
+    console.print(f"{sum(lag.records for lag in lags):,} records of lag")

@@ -1,0 +1,222 @@
+"""I4, I5 and I7: the log folded again gives what is there, in any cutting, with any ticks."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from deploy.reading.compare import compare_rows, compare_tables
+from deploy.reading.evidence import Evidence
+from deploy.reading.recompute import (
+    Balanced,
+    Progress,
+    Rated,
+    balance,
+    concatenated,
+    even_cuts,
+    random_cuts,
+    rate,
+)
+from deploy.reading.report import Invariant
+from schemas.frames import LEDGER_SCHEMA, RATED_SCHEMA, RatedKind, Vector
+
+ADDED_TICKS: Final = 200
+_PLACE: Final = ("journal_offset", "row", "ordinal")
+_CONTENT: Final = [name for name in LEDGER_SCHEMA if name not in _PLACE]
+
+
+def below(rows: pl.DataFrame, reached: Vector) -> pl.DataFrame:
+    """The rows before a position."""
+    return rows.filter(_is_below(reached))
+
+
+def beyond(rows: pl.DataFrame, reached: Vector) -> pl.DataFrame:
+    """The rows at a position and after it."""
+    return rows.filter(~_is_below(reached))
+
+
+def _is_below(reached: Vector) -> pl.Expr:
+    offset, row, ordinal = reached
+    at_offset, at_row = pl.col("journal_offset"), pl.col("row")
+    earlier_row = (at_row < row) | ((at_row == row) & (pl.col("ordinal") < ordinal))
+    return (at_offset < offset) | ((at_offset == offset) & earlier_row)
+
+
+def ledger_reach(evidence: Evidence) -> Vector:
+    """Up to where the ledger is written when balances stand where they stand."""
+    offset, row, ordinal = evidence.balances.position.reached
+    return (offset, row, ordinal << 16)
+
+
+def journal_of(evidence: Evidence) -> pl.DataFrame:
+    """The journal rows below rating's position."""
+    until = evidence.rating.position.offset
+    return evidence.journal.rows.filter(pl.col("journal_offset") < until)
+
+
+def check_replay(evidence: Evidence, rated: Rated, balanced: Balanced, found: Invariant) -> None:
+    """I4: `rated` and `balanced` are the reference's; they must be what the log and Redis hold."""
+    partition, rating, balances = evidence.partition, evidence.rating, evidence.balances
+    for name, log in (("rated", evidence.rated), ("ledger", evidence.ledger)):
+        for problem in log.problems:
+            found.differ(f"{name} [{partition}] {problem}")
+    if rating.position.vector != evidence.journal.vector_at:
+        found.differ(
+            f"rating [{partition}] has covered {rating.position.vector}, the journal up to its"
+            f" position covers {evidence.journal.vector_at}"
+        )
+    if rating.position.clock != rated.clock:
+        found.differ(f"rating [{partition}] clock {rating.position.clock}, not {rated.clock}")
+    if balances.position.reached != evidence.rated.reached_at:
+        found.differ(
+            f"balances [{partition}] have reached {balances.position.reached}, the rated log up to"
+            f" their position {evidence.rated.reached_at}"
+        )
+    lines = below(evidence.rated.rows, rating.position.reached)
+    postings = below(evidence.ledger.rows, ledger_reach(evidence))
+    compare_tables("rated", rated.lines, lines, found.differ, partition)
+    compare_tables("ledger", balanced.ledger, postings, found.differ, partition)
+    compare_rows("rating", rated.rows, rating.rows, found.differ, partition)
+    compare_rows("balances", balanced.rows, balances.rows, found.differ, partition)
+    found.count(
+        rated_rows=lines.height,
+        postings=postings.height,
+        rating_rows=len(rating.rows),
+        accounts=len(balances.rows),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How to fold again: the seed of cuttings and ticks, and who is told of the rows folded."""
+
+    seed: int
+    progress: Progress
+
+
+def check_cutting(
+    evidence: Evidence, rated: Rated, balanced: Balanced, again: Again, found: Invariant
+) -> None:
+    """I5: the columnar folds, over a cutting drawn from the seed, give the reference's result."""
+    partition, journal, seed = evidence.partition, journal_of(evidence), again.seed
+    cuts = list(random_cuts(journal.height, seed))
+    anew = rate(journal, iter(cuts), reference=False, progress=again.progress)
+    compare_tables("rated, cut anew", rated.lines, anew.lines, found.differ, partition)
+    compare_rows("rating, cut anew", rated.rows, anew.rows, found.differ, partition)
+    if anew.clock != rated.clock:
+        found.differ(f"rating [{partition}], cut anew: clock {anew.clock}, not {rated.clock}")
+    lines = below(rated.lines, evidence.balances.position.reached)
+    more = list(random_cuts(lines.height, seed + 1))
+    drawn = balance(lines, iter(more), reference=False, progress=again.progress)
+    compare_tables("ledger, cut anew", balanced.ledger, drawn.ledger, found.differ, partition)
+    compare_rows("balances, cut anew", balanced.rows, drawn.rows, found.differ, partition)
+    _compare_alerts(balanced, drawn, partition, found)
+    found.count(batches=len(cuts) + len(more))
+
+
+def _compare_alerts(balanced: Balanced, drawn: Balanced, partition: int, found: Invariant) -> None:
+    want = [alert.to_cloudevent() for alert in balanced.alerts]
+    have = [alert.to_cloudevent() for alert in drawn.alerts]
+    if want != have:
+        found.differ(f"alerts [{partition}], cut anew: {len(have)}, expected {len(want)} the same")
+
+
+def check_ticks(
+    evidence: Evidence, rated: Rated, balanced: Balanced, again: Again, found: Invariant
+) -> None:
+    """I7: without any tick, and with more of them, the same postings and alerts come about.
+
+    What fell due after the last record must happen in each run, so each ends with a tick there.
+    """
+    lines = below(rated.lines, evidence.balances.position.reached)
+    last = _last_tick(lines)
+    ticks = lines.get_column("kind") == int(RatedKind.TICK)
+    plain = _one_more(balanced, last, again.progress)
+    without = _balance(pl.concat([lines.filter(~ticks), last]), again.progress)
+    with_more = _balance(pl.concat([_more_ticks(lines, again.seed), last]), again.progress)
+    for name, other in (("without ticks", without), ("with more ticks", with_more)):
+        _compare_contents(name, plain, other, evidence.partition, found)
+    found.count(ticks=int(ticks.sum()), ticks_added=min(ADDED_TICKS, lines.height))
+
+
+def _one_more(balanced: Balanced, tick: pl.DataFrame, progress: Progress) -> Balanced:
+    """The reference's result, gone on by one tick."""
+    more = balance(
+        tick, even_cuts(tick.height), reference=True, progress=progress, rows=balanced.rows
+    )
+    return Balanced(
+        pl.concat([balanced.ledger, more.ledger]),
+        [*balanced.alerts, *more.alerts],
+        balanced.refused,
+        more.rows,
+    )
+
+
+def _balance(lines: pl.DataFrame, progress: Progress) -> Balanced:
+    return balance(lines, even_cuts(lines.height), reference=False, progress=progress)
+
+
+def _last_tick(lines: pl.DataFrame) -> pl.DataFrame:
+    if not lines.height:
+        return lines
+    offset = lines.item(lines.height - 1, "journal_offset")
+    return _ticks([(offset + 1, 0, 0)], [lines.item(lines.height - 1, "at")])
+
+
+def _ticks(places: Sequence[Vector], instants: Sequence[int]) -> pl.DataFrame:
+    offsets, rows, ordinals = zip(*places, strict=True)
+    made = pl.DataFrame(
+        {
+            "journal_offset": offsets,
+            "row": rows,
+            "ordinal": ordinals,
+            "kind": [int(RatedKind.TICK)] * len(places),
+            "at": instants,
+        }
+    )
+    empty = pl.DataFrame(schema=RATED_SCHEMA)
+    return pl.concat([empty, made.cast({"kind": pl.UInt8})], how="diagonal")
+
+
+def _more_ticks(lines: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Ticks at the position of the record before them, at any time until the next record's."""
+    generator = random.Random(seed)  # noqa: S311 - reproducible, no secret
+    chosen = sorted(generator.sample(range(lines.height), min(ADDED_TICKS, lines.height)))
+    parts, start = [], 0
+    for index in chosen:
+        parts.append(lines.slice(start, index + 1 - start))
+        start = index + 1
+        now = lines.item(index, "at")
+        following = lines.item(start, "at") if start < lines.height else now
+        place = lines.select(_PLACE).row(index)
+        parts.append(_ticks([place], [generator.randint(now, following)]))
+    parts.append(lines.slice(start))
+    return pl.concat(parts)
+
+
+def _compare_contents(
+    name: str, plain: Balanced, other: Balanced, partition: int, found: Invariant
+) -> None:
+    """Postings without their places, in each account's order, and the ids of alerts."""
+    want, have = _contents(plain.ledger), _contents(other.ledger)
+    if not want.equals(have):
+        found.differ(f"ledger [{partition}] {name}: {_where_they_part(want, have)}")
+    ids, other_ids = concatenated(plain.alerts).keys(), concatenated(other.alerts).keys()
+    for missing in sorted(ids - other_ids):
+        found.differ(f"alerts [{partition}] {name}: {missing} is missing")
+    for added in sorted(other_ids - ids):
+        found.differ(f"alerts [{partition}] {name}: {added} is not expected")
+
+
+def _contents(ledger: pl.DataFrame) -> pl.DataFrame:
+    return ledger.select(_CONTENT).sort("account", maintain_order=True)
+
+
+def _where_they_part(want: pl.DataFrame, have: pl.DataFrame) -> str:
+    for left, right in zip(want.iter_rows(named=True), have.iter_rows(named=True), strict=False):
+        if left != right:
+            name = next(column for column in left if left[column] != right[column])
+            return f"{left['account']}: {name} {right[name]}, expected {left[name]}"
+    return f"{have.height} postings, expected {want.height}"
