@@ -1,8 +1,8 @@
 """What a line costs: the price models of credits.md section 3, on exact integers.
 
-Quantities are units of 10^-9, prices of 10^-12, costs of 10^-9 credits. A cost is rounded once, half-even;
-one that depends on the cumulative quantity is `round(C(after)) - round(C(before))`, so a period's lines
-sum to the rounded price of its total however they were cut (credits.md section 1).
+Quantities are units of 10^-9, prices of 10^-12, costs of 10^-9 credits. A cost is rounded once,
+half-even; one that depends on the cumulative quantity is `round(C(after)) - round(C(before))`, so
+a period's lines sum to the rounded price of its total however they were cut (credits.md section 1).
 """
 
 from dataclasses import dataclass

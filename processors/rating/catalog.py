@@ -1,12 +1,14 @@
 """The catalog as of one place in the journal: products, rate cards, and which rate prices a line.
 
-Pure. A catalog is what its documents say, applied in the order of the log; the compiled form is derived.
+Pure. A catalog is what its documents say, applied in the order of the log; the compiled form is
+derived.
 """
 
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from projections.pricing import Price, compile_price
 from schemas.documents import Product, Rate, RateCard, RateCardVersion, canonical, parse_document
@@ -45,6 +47,7 @@ class Catalog:
     """Products by event type in order of first application, and rate cards by id."""
 
     documents: dict[tuple[str, str], Product | RateCard] = field(default_factory=dict)
+    _texts: dict[tuple[str, str], str] = field(default_factory=dict)
     _cards: dict[str, list[CompiledVersion]] = field(default_factory=dict)
 
     @classmethod
@@ -52,19 +55,18 @@ class Catalog:
         """The catalog of canonical documents in order of first application."""
         catalog = cls()
         for text in documents:
-            document = parse_document(text.encode())
-            assert isinstance(document, Product | RateCard), text
-            catalog._keep(document)
+            catalog._keep(text)
         return catalog
 
     def texts(self) -> list[str]:
         """The inverse of `restore`."""
-        return [canonical(document).decode() for document in self.documents.values()]
+        return list(self._texts.values())
 
     def apply(self, document: Product | RateCard, clock: int) -> Refusal | None:
-        """Take `document` at journal time `clock`; gives a refusal and changes nothing if it cannot be."""
+        """Take `document` at journal time `clock`; a refusal changes nothing."""
         existing = self.documents.get((document.kind, document.id))
-        if existing is not None and canonical(existing) == canonical(document):
+        text = canonical(document).decode()
+        if self._texts.get((document.kind, document.id)) == text:
             return None
         refusal = (
             _product_refusal(existing, document)
@@ -72,7 +74,7 @@ class Catalog:
             else self._card_refusal(existing, document, clock)
         )
         if refusal is None:
-            self._keep(document)
+            self._keep(text)
         return refusal
 
     def products(self, event_type: str) -> list[Product]:
@@ -100,18 +102,24 @@ class Catalog:
                 return Choice(rate_card, versions[index].version, rate)
         return Reason.NO_RATE
 
+    def cards(self) -> Iterable[str]:
+        """The ids of the rate cards."""
+        return self._cards
+
     def version_index(self, rate_card: str, time: int) -> int:
-        """Which version of an existing card is in effect at `time`: the latest begun, -1 for none."""
+        """Which version of a known card is in effect at `time`: the latest begun, -1 for none."""
         return bisect_right(self.effective_times(rate_card), time) - 1
 
     def effective_times(self, rate_card: str) -> list[int]:
         """When each version of the card takes effect, rising; empty for an unknown card."""
         return [version.effective_from for version in self._cards.get(rate_card, ())]
 
-    def _keep(self, document: Product | RateCard) -> None:
+    def _keep(self, text: str) -> None:
+        document, versions = _read(text)
         self.documents[document.kind, document.id] = document
+        self._texts[document.kind, document.id] = text
         if isinstance(document, RateCard):
-            self._cards[document.id] = [_compile(version) for version in document.versions]
+            self._cards[document.id] = versions
 
     def _card_refusal(
         self, existing: Product | RateCard | None, card: RateCard, clock: int
@@ -170,6 +178,16 @@ def _version_refusal(existing: RateCard, card: RateCard, clock: int) -> Refusal 
             detail = f"version {version.version} is in effect: only further products can be priced"
             return Refusal(Reason.IMMUTABLE_VERSION, detail, f"versions[{index}].rates")
     return None
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> tuple[Product | RateCard, list[CompiledVersion]]:
+    """A canonical document, and the versions of a rate card: parsed once, not for each batch."""
+    document = parse_document(text.encode())
+    assert isinstance(document, Product | RateCard), text
+    if isinstance(document, Product):
+        return document, []
+    return document, [_compile(version) for version in document.versions]
 
 
 def _compile(version: RateCardVersion) -> CompiledVersion:

@@ -39,8 +39,9 @@ def apply_to_accounts(raw: bytes, rows: Rows[RatingRow]) -> Refusal | None:
     account = document.id if isinstance(document, Account) else document.account
     existing = rows.get(account_key(account))
     if not isinstance(document, Account):
-        known = existing is not None
-        return None if known else Refusal(Reason.UNKNOWN_ACCOUNT, f"no account {account}", "account")
+        if existing is None:
+            return Refusal(Reason.UNKNOWN_ACCOUNT, f"no account {account}", "account")
+        return None
     if isinstance(existing, AccountRow) and existing.time_zone != document.time_zone:
         detail = f"cannot change from {existing.time_zone} to {document.time_zone}"
         return Refusal(Reason.CONFLICT, detail, "time_zone")

@@ -1,8 +1,8 @@
 """Values and dimensions out of an event's `data`, exactly. The plain way, one event at a time.
 
-A metered value is a JSON number by its literal text, or a decimal string. A dimension is a string as it is, a
-number's literal text, or `true`/`false`; null, an object, an array or nothing is no value and
-matches nothing.
+A metered value is a JSON number by its literal text, or a decimal string. A dimension is a string
+as it is, a number's literal text, or `true`/`false`; null, an object, an array or nothing is no
+value and matches nothing.
 """
 
 import json

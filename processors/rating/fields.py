@@ -1,128 +1,143 @@
-"""Values and dimensions out of many events' `data` at once: the quick form of `extract`.
+"""Values and dimensions out of many events' `data`: the quick form of `extract`, with its results.
 
-msgspec reads just the paths that are needed, one record at a time; whatever it does not take (a dimension
-that is no string, `data` that is no object) is read the plain way. facts.md: never join records.
+msgspec reads just the paths that are needed, one record at a time (never join records); what it
+does not take (a dimension that is a number, `data` that is no object) is read plainly. Of numbers
+only integers are taken from msgspec: it reads others as floats, so their texts are read again.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
-import polars as pl
 
 from processors.rating.extract import at_path, dimension_of, load_data, quantity_of
+from projections.pricing import QUANTITY_LIMIT
 from schemas.documents import Product
-from schemas.frames import QUANTITY
+from schemas.numbers import QUANTITY_DECIMALS
 
-_EXACT: Final = r"^(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?$"
-_NOTHING: Final = msgspec.Raw(b"")
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Columns of one event type: metered texts by value path, dimension texts by dimension path."""
-
-    values: dict[str, pl.Series]
-    dimensions: dict[str, pl.Series]
+ONE: Final = 10**QUANTITY_DECIMALS
+_WHOLE_LIMIT: Final = QUANTITY_LIMIT // ONE
+_UNREADABLE: Final = (msgspec.MsgspecError, RecursionError)
+_INTEGERS: Final = {int}
 
 
-def read_fields(products: Sequence[Product], data: Sequence[bytes | None]) -> Fields:
-    """What `products` need of each event's `data`, in order.
+class Layout(NamedTuple):
+    """The paths that the products of one event type need, each once."""
 
-    A value is the literal text of a number or the text of a string, null where there is neither.
+    values: tuple[str, ...]
+    dimensions: tuple[str, ...]
+
+
+def layout_of(products: Sequence[Product]) -> Layout:
+    """The paths of `products`, in order of first mention."""
+    values = (p.meter.value for p in products if p.meter.value is not None)
+    dimensions = (name for p in products for name in p.meter.dimensions)
+    return Layout(tuple(dict.fromkeys(values)), tuple(dict.fromkeys(dimensions)))
+
+
+class Fields(NamedTuple):
+    """Columns in the order of the events: units by value path, texts by dimension path.
+
+    Units are None where there is no exact number within the limits. A dimension is its text or
+    `true`/`false` as a bool: `dimension_of` gives the text.
     """
-    values = tuple(dict.fromkeys(p.meter.value for p in products if p.meter.value is not None))
-    dimensions = tuple(dict.fromkeys(name for p in products for name in p.meter.dimensions))
-    if not values and not dimensions:
-        return Fields({}, {})
-    taken = _take(values, dimensions, data)
-    columns = list(zip(*taken, strict=True)) if taken else [()] * (len(values) + len(dimensions))
-    return Fields(
-        {path: _texts(columns[at]) for at, path in enumerate(values)},
-        {
-            path: pl.Series(path, columns[len(values) + at], dtype=pl.String)
-            for at, path in enumerate(dimensions)
-        },
-    )
+
+    units: Mapping[str, Sequence[int | None]]
+    dimensions: Mapping[str, Sequence[str | bool | None]]
 
 
-def quantities(texts: pl.Series) -> pl.Series:
-    """Units of each metered text as Int128, null where it is no exact number within the limits."""
-    exact = texts.str.contains(_EXACT).fill_null(value=False)
-    if exact.all():
-        return texts.cast(QUANTITY).to_physical()
-    frame = pl.DataFrame({"text": texts, "exact": exact}).select(
-        pl.when("exact").then("text").cast(QUANTITY).to_physical()
-    )
-    units = frame.to_series().to_list()
-    for at in (~exact).arg_true():
-        units[at] = quantity_of(texts[at])
-    return pl.Series(units, dtype=pl.Int128)
+def read_fields(layout: Layout, data: Sequence[bytes | None]) -> Fields:
+    """What `layout` needs of each event's `data`."""
+    values, dimensions = layout
+    columns = _columns(layout, data)
+    units = {path: _units(path, columns[at], data) for at, path in enumerate(values)}
+    texts = {path: columns[len(values) + at] for at, path in enumerate(dimensions)}
+    return Fields(units, texts)
 
 
-def _texts(raws: Sequence[Any]) -> pl.Series:
-    return pl.Series([raw or None for raw in raws], dtype=pl.Binary).cast(pl.String)
+def _columns(layout: Layout, data: Sequence[bytes | None]) -> list[list[Any]]:
+    """One column for each path; values as msgspec gives them or as literal texts."""
+    count = len(layout.values) + len(layout.dimensions)
+    if not count:
+        return []
+    decode, names = _decoder(layout)
+    if decode is not None:
+        try:
+            found = list(map(decode, data))
+        except (*_UNREADABLE, TypeError):  # TypeError: some event has no data
+            pass
+        else:
+            return [list(map(attrgetter(name), found)) for name in names]
+    rows = [_row(layout, decode, names, raw) for raw in data]
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * count
 
 
-def _take(
-    values: tuple[str, ...], dimensions: tuple[str, ...], data: Sequence[bytes | None]
-) -> list[tuple[Any, ...]]:
-    decode, names = _decoder(values, dimensions)
-    rows = []
-    for raw in data:
-        if raw is not None and decode is not None:
-            try:
-                found = decode(raw)
-            except (msgspec.MsgspecError, RecursionError):
-                pass
-            else:
-                rows.append(_plain(found, names, len(values)))
-                continue
-        rows.append(_slow(values, dimensions, raw))
-    return rows
-
-
-def _plain(found: Any, names: tuple[str, ...], count: int) -> tuple[Any, ...]:  # noqa: ANN401
-    texts = [bytes(getattr(found, name)) for name in names[:count]]
-    if any(text[:1] not in _DIGITS for text in texts):
-        texts = [_number_text(text) for text in texts]
-    return (*texts, *(getattr(found, name) for name in names[count:]))
-
-
-_DIGITS: Final = frozenset(bytes((digit,)) for digit in b"0123456789")
-
-
-def _number_text(raw: bytes) -> bytes:
-    """The text of a raw JSON value if it is a number or a string, else nothing."""
-    if not raw:
-        return b""
-    value = load_data(raw)
-    return value.encode() if isinstance(value, str) else b""
-
-
-def _slow(
-    values: tuple[str, ...], dimensions: tuple[str, ...], raw: bytes | None
-) -> tuple[Any, ...]:
+def _row(layout: Layout, decode: Any, names: tuple[str, ...], raw: bytes | None) -> list[Any]:  # noqa: ANN401
+    if raw is not None and decode is not None:
+        try:
+            found = decode(raw)
+        except _UNREADABLE:
+            pass
+        else:
+            return [getattr(found, name) for name in names]
     loaded = load_data(raw)
-    texts = (at_path(loaded, path) for path in values)
-    return (
-        *(text.encode() if isinstance(text, str) else b"" for text in texts),
-        *(dimension_of(at_path(loaded, path)) for path in dimensions),
-    )
+    values = (at_path(loaded, path) for path in layout.values)
+    return [
+        *(value if isinstance(value, str) else None for value in values),
+        *(dimension_of(at_path(loaded, path)) for path in layout.dimensions),
+    ]
 
 
-@lru_cache(maxsize=256)
-def _decoder(values: tuple[str, ...], dimensions: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
-    """A decoder of just these paths; None where a path is nested or is both (read slowly then)."""
-    paths = (*values, *dimensions)
+def _units(path: str, found: list[Any], data: Sequence[bytes | None]) -> Sequence[int | None]:
+    if set(map(type, found)) == _INTEGERS:
+        least, most = min(found), max(found)
+        if least >= -_WHOLE_LIMIT and most <= _WHOLE_LIMIT:
+            return [value * ONE for value in found]
+    return [_exact(path, value, raw) for value, raw in zip(found, data, strict=True)]
+
+
+def _exact(path: str, value: Any, raw: bytes | None) -> int | None:  # noqa: ANN401 - of JSON
+    if type(value) is int:
+        return value * ONE if -_WHOLE_LIMIT <= value <= _WHOLE_LIMIT else None
+    if type(value) is float:
+        value = _literal(path, raw)
+    return quantity_of(value)
+
+
+def _literal(path: str, raw: bytes | None) -> Any:  # noqa: ANN401 - of JSON
+    """The number at a path, by its text."""
+    decode, names = _literal_decoder(path)
+    if raw is None or decode is None:
+        return at_path(load_data(raw), path)
+    return bytes(getattr(decode(raw), names[0])).decode()
+
+
+@lru_cache(maxsize=1024)
+def _decoder(layout: Layout) -> tuple[Any, tuple[str, ...]]:
+    """A decoder of just these paths; None where a path is nested or is both (read plainly then)."""
+    paths = (*layout.values, *layout.dimensions)
     if any("." in path for path in paths) or len(set(paths)) != len(paths):
         return None, ()
+    kinds = [int | float | str | None] * len(layout.values)
+    return _struct(paths, [*kinds, *[str | bool | None] * len(layout.dimensions)], None)
+
+
+@lru_cache(maxsize=1024)
+def _literal_decoder(path: str) -> tuple[Any, tuple[str, ...]]:
+    if "." in path:
+        return None, ()
+    return _struct((path,), [msgspec.Raw], msgspec.Raw(b"null"))
+
+
+def _struct(
+    paths: tuple[str, ...],
+    kinds: list[Any],
+    default: Any,  # noqa: ANN401
+) -> tuple[Any, tuple[str, ...]]:
     names = tuple(f"f{at}" for at in range(len(paths)))
-    fields: list[Any] = [(name, msgspec.Raw, _NOTHING) for name in names[: len(values)]]
-    fields += [(name, str | None, None) for name in names[len(values) :]]
-    struct = msgspec.defstruct(
-        "Fields", fields, rename=dict(zip(names, paths, strict=True)), gc=False
-    )
+    fields = [(name, kind, default) for name, kind in zip(names, kinds, strict=True)]
+    rename = dict(zip(names, paths, strict=True))
+    struct = msgspec.defstruct("Paths", fields, rename=rename, gc=False)
     return msgspec.json.Decoder(struct).decode, names

@@ -1,14 +1,14 @@
 """The plain reference of rating: one journal row at a time, in exact integers, no columns.
 
-`processors.rating.columnar` must give the same rated rows and the same stored rows for every cut of the
-journal (I5). This page is the definition; that one is the speed.
+`processors.rating.columnar` must give the same rated rows and the same stored rows for every cut
+of the journal (I5). This page is the definition; that one is the speed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from processors.rating.catalog import Catalog, Choice
+from processors.rating.catalog import Choice
 from processors.rating.documents import apply_to_accounts, apply_to_catalog, load_catalog
 from processors.rating.extract import at_path, dimension_of, load_data, quantity_of
 from processors.rating.rows import (
@@ -65,9 +65,7 @@ class ReferenceRating:
     def rate(self, journal: Mapping[str, Any]) -> list[Rated]:
         """The rated rows of one journal row (JOURNAL_SCHEMA with `journal_offset` and `row`)."""
         self.clock = max(self.clock, journal["received_at"])
-        bare = Rated(
-            journal["journal_offset"], journal["row"], 0, int(RatedKind.TICK), self.clock
-        )
+        bare = Rated(journal["journal_offset"], journal["row"], 0, int(RatedKind.TICK), self.clock)
         kind = journal["kind"]
         if kind == JournalKind.TICK:
             return [bare]
@@ -107,36 +105,39 @@ class ReferenceRating:
             return [replace(refused, reason=str(Reason.NEGATIVE_QUANTITY))]
         return [
             self._line(
-                replace(event, ordinal=ordinal, product=product.id), product, quantity, account, loaded,
                 replace(unrated, ordinal=ordinal, product=product.id),
+                product,
+                quantity,
+                loaded,
+                account,
             )
             for ordinal, (product, quantity) in enumerate(zip(products, quantities, strict=True))
-        ]  # fmt: skip
+        ]
 
     def _line(
         self,
-        line: Rated,
+        unrated: Rated,
         product: Product,
         quantity: int | None,
-        account: AccountRow,
         loaded: Any,  # noqa: ANN401 - any JSON value
-        unrated: Rated,
+        account: AccountRow,
     ) -> Rated:
-        assert line.time is not None
-        assert line.account is not None
+        """The row of one product's line, or `unrated` with the first reason that applies."""
+        assert unrated.time is not None
+        assert unrated.account is not None
+        if quantity is None:
+            return replace(unrated, reason=str(Reason.BAD_VALUE))
         dimensions = {
             name: dimension_of(at_path(loaded, name)) for name in product.meter.dimensions
         }
-        choice = self._catalog.choose(account.rate_card, product.id, line.time, dimensions)
+        choice = self._catalog.choose(account.rate_card, product.id, unrated.time, dimensions)
         if isinstance(choice, Reason):
             return replace(unrated, reason=str(choice))
-        if quantity is None:
-            return replace(unrated, reason=str(Reason.BAD_VALUE))
         price = choice.rate.price
         key, before = "", 0
         if price.cumulative:
-            start, _ = month_period(line.time, account.time_zone)
-            key = cumulative_key(line.account, product.id, choice.rate.label, start)
+            start, _ = month_period(unrated.time, account.time_zone)
+            key = cumulative_key(unrated.account, product.id, choice.rate.label, start)
             row = self._rows.get(key)
             before = int(row.total) if isinstance(row, CumulativeRow) else 0
         cost = line_cost(price, quantity, before)
@@ -144,7 +145,7 @@ class ReferenceRating:
             return replace(unrated, reason=str(Reason.COST_OUT_OF_RANGE))
         if price.cumulative:
             self._rows.put(key, CumulativeRow(str(before + quantity)))
-        return _priced(line, choice, quantity, before, cost)
+        return _priced(unrated, choice, quantity, before, cost)
 
 
 def _quantity(product: Product, loaded: Any) -> int | None:  # noqa: ANN401
@@ -154,11 +155,12 @@ def _quantity(product: Product, loaded: Any) -> int | None:  # noqa: ANN401
     return quantity_of(at_path(loaded, product.meter.value))
 
 
-def _priced(line: Rated, choice: Choice, quantity: int, before: int, cost: int) -> Rated:
+def _priced(unrated: Rated, choice: Choice, quantity: int, before: int, cost: int) -> Rated:
     price = choice.rate.price
     return replace(
-        line,
+        unrated,
         kind=int(RatedKind.LINE),
+        data=None,
         rate_card=choice.rate_card,
         version=choice.version,
         match=choice.rate.label,

@@ -51,4 +51,5 @@ def encode_row(row: RatingRow) -> bytes:
 
 def decode_row(raw: bytes) -> RatingRow:
     """The inverse of `encode_row`."""
-    return _decoder.decode(raw)
+    row: RatingRow = _decoder.decode(raw)
+    return row

@@ -1,4 +1,4 @@
-"""Rating as a stage: journal frames in, rated frames out, and what could not be priced beside them."""
+"""Rating as a stage: journal frames in, rated frames out, what could not be priced beside them."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,9 +82,7 @@ class RatingFold:
 
     def _side_records(self, batch: pl.DataFrame, rated: pl.DataFrame) -> Iterator[Output]:
         """`unrated` and `rejected` show what the rated log already says; both may repeat."""
-        ended = rated.filter(
-            pl.col("kind").is_in([int(RatedKind.UNRATED), int(RatedKind.REFUSED)])
-        )
+        ended = rated.filter(pl.col("kind").is_in([int(RatedKind.UNRATED), int(RatedKind.REFUSED)]))
         if not ended.height:
             return
         place = ["journal_offset", "row"]
