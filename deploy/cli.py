@@ -8,7 +8,8 @@ from typing import Annotated, Final
 import typer
 
 import ingest.commands
-from deploy import demo, up
+from deploy import up
+from deploy.demo import command as demo
 from deploy.provision import create_topics
 from deploy.reading import command as reading
 from deploy.settings import Settings, load_settings

@@ -17,7 +17,7 @@ def create_topics(kafka: str, topic_prefix: str, partitions: int, replication: i
     Raises ConfigurationError where a topic exists with another partition count: partition p of one
     stage feeds partition p of the next, so all of them must agree.
     """
-    admin = AdminClient({"bootstrap.servers": kafka})
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 3})
     try:
         existing = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
     except KafkaException as error:

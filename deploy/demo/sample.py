@@ -106,7 +106,7 @@ def documents(now: int) -> list[dict[str, Any]]:
         {"id": "acme-2026", "account": "acme", "amount": "500000", **paid,
          "cost": {"amount": "4000.00", **usd}, "expires_at": month_ahead},
         {"id": "globex-promo", "account": "globex", "amount": "20000", "type": "promotional",
-         "effective_at": month_ago, "expires_at": format_instant(now + 2 * DAY)},
+         "effective_at": month_ago, "expires_at": format_instant(now - DAY // 4), "priority": 10},
         {"id": "globex-tokens", "account": "globex", "amount": "60000", **paid,
          "cost": {"amount": "600.00", **usd}, "products": ["input-tokens", "output-tokens"]},
         {"id": "globex-any", "account": "globex", "amount": "90000", **paid,

@@ -22,7 +22,7 @@ class Log:
 
     def __init__(self, kafka: str, topic_prefix: str = "") -> None:
         self._kafka, self._prefix = kafka, topic_prefix
-        self._admin = AdminClient({"bootstrap.servers": kafka})
+        self._admin = AdminClient({"bootstrap.servers": kafka, "log_level": 3})
         self._tail: Consumer | None = None
 
     def name(self, topic: str) -> str:
@@ -152,6 +152,7 @@ class Log:
                 "auto.offset.reset": "error",
                 "fetch.message.max.bytes": MAX_RECORD_BYTES,
                 "check.crcs": True,
+                "log_level": 3,
                 **(more or {}),
             }
         )
