@@ -1,0 +1,1 @@
+"""Whole pipelines of real worker processes, on real servers."""

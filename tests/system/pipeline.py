@@ -1,0 +1,248 @@
+"""A pipeline of real worker processes on the session's servers, and what tests ask of it."""
+
+import json
+import os
+import re
+import socket
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+from rich.console import Console
+
+from deploy.provision import create_topics
+from deploy.reading.command import surroundings
+from deploy.reading.lag import Surroundings
+from deploy.reading.reconcile import reconcile
+from deploy.reading.report import Report
+from deploy.servers.find import Servers
+from deploy.settings import Settings, load_settings
+from deploy.supervisor import Child, Supervisor, worker_command
+from deploy.workers import WORKERS
+from ingest.documents import send_documents
+from processors.rating.stage import STAGE as RATING
+from projections.balances.row import decode_row
+from projections.balances.stage import STAGE as BALANCES
+from projections.balances.summary import summarise
+from projections.fold.log import Read
+from schemas.documents import Document, parse_document
+from schemas.frames import Source, decode_ledger
+from schemas.partition import partition_of
+from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, USAGE, Topic
+
+_POLL_SECONDS: Final = 0.1
+_SAMPLE: Final = re.compile(r'drawdown_events_total\{outcome="(\w+)",stage="\w+"\} ([0-9.e+]+)')
+_LOG_TAIL: Final = 2_000
+
+
+@dataclass
+class Pipeline:
+    """Workers under a supervisor. `ports` are those of health, by worker."""
+
+    settings: Settings
+    supervisor: Supervisor
+    around: Surroundings
+    ports: Mapping[str, int]
+    logs: Path
+
+    @property
+    def partitions(self) -> range:
+        """Every partition."""
+        return range(self.settings.partitions)
+
+    def poll(self) -> None:
+        """Restart what has ended: to be called several times a second."""
+        self.supervisor.poll()
+
+    def kill(self, name: str) -> bool:
+        """SIGKILL a worker; False when it is already dead."""
+        child = self._child(name)
+        alive = child.process is not None and child.process.poll() is None
+        if alive:
+            self.supervisor.kill(name)
+        return alive
+
+    def restarts(self) -> dict[str, int]:
+        """How often each worker was started again."""
+        return {child.name: child.restarts for child in self.supervisor.children}
+
+    def apply(self, documents: list[dict[str, Any]]) -> None:
+        """Send documents that must be valid."""
+        send_documents(
+            [_parsed(document) for document in documents],
+            self.settings.kafka,
+            self.settings.topic_prefix,
+        )
+
+    def wait_until_settled(self, timeout: float) -> None:
+        """Wait until all that was sent before the call has gone through every stage.
+
+        Stage after stage, by the positions in Redis and the ends of the log: admission's vectors
+        reach the raw topics' ends, then rating the journal's, then balances that of the rated log.
+        Ticks that come meanwhile do not matter. Twice, for records that were forwarded.
+        """
+        give_up = time.monotonic() + timeout
+        for _ in range(2):
+            raw = [self._ends(CATALOG, range(1)), self._ends(CREDITS), self._ends(USAGE)]
+            for number in self.partitions:
+                wanted = (
+                    raw[Source.CATALOG][0],
+                    raw[Source.CREDITS][number],
+                    raw[Source.USAGE][number],
+                )
+                self._wait(f"admission [{number}]", give_up, wanted, self._vector(number))
+            for stage, topic in ((RATING, JOURNAL), (BALANCES, RATED)):
+                ends = self._ends(topic)
+                for number in self.partitions:
+                    reached = self._position(stage, number)
+                    self._wait(f"{stage} [{number}]", give_up, (ends[number],), reached)
+
+    def reconcile(self, seed: int = 0) -> Report:
+        """`drawdown reconcile`, which must find nothing."""
+        window = self.settings.duration("dedupe_window")
+        report = reconcile(self.around, window, Console(file=StringIO()), seed)
+        assert report.holds, json.dumps(report.to_dict(), indent=1)
+        return report
+
+    def figures(self, report: Report, invariant: str) -> Counter[str]:
+        """What an invariant counted."""
+        return report.findings[invariant].figures
+
+    def balance(self, account: str) -> dict[str, Any]:
+        """The account's balance as `drawdown balance` tells it."""
+        partition = partition_of(account, self.settings.partitions)
+        row = self.around.snapshots.take(partition, BALANCES, (account,)).rows[account]
+        return summarise(decode_row(row))
+
+    def ledger(self) -> pl.DataFrame:
+        """Every posting, each position once."""
+        frames = [
+            decode_ledger(value).rows
+            for number in self.partitions
+            for value in self.values(LEDGER, number)
+        ]
+        place = ["account", "journal_offset", "row", "ordinal"]
+        return pl.concat(frames).unique(place, maintain_order=True)
+
+    def records(self, topic: Topic) -> Iterator[Read]:
+        """Every record of a topic, partition by partition."""
+        for number in self.partitions:
+            low, end = self.around.log.bounds(topic.name, [number])[number]
+            yield from self.around.log.read(topic.name, number, low, end)
+
+    def values(self, topic: Topic, partition: int) -> Iterator[bytes]:
+        """The values of one partition."""
+        low, end = self.around.log.bounds(topic.name, [partition])[partition]
+        for record in self.around.log.read(topic.name, partition, low, end):
+            yield record[2]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Every alert on the topic, repeats with it."""
+        return [json.loads(record[2]) for record in self.records(ALERTS)]
+
+    def outcomes(self, worker: str) -> Counter[str]:
+        """`drawdown_events_total` of a worker, by outcome."""
+        address = f"http://127.0.0.1:{self.ports[worker]}/metrics"
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            page = answer.read().decode()
+        return Counter({name: int(float(count)) for name, count in _SAMPLE.findall(page)})
+
+    def said(self) -> str:
+        """The end of what each worker logged, for a failure's message."""
+        tails = []
+        for name in WORKERS:
+            path = self.logs / f"{name}.log"
+            tails.append(path.read_text(errors="replace")[-_LOG_TAIL:] if path.exists() else "")
+        return "\n".join(tails)
+
+    def _child(self, name: str) -> Child:
+        return next(child for child in self.supervisor.children if child.name == name)
+
+    def _ends(self, topic: Topic, partitions: range | None = None) -> dict[int, int]:
+        return self.around.log.ends(
+            topic.name, self.partitions if partitions is None else partitions
+        )
+
+    def _vector(self, number: int) -> Callable[[], tuple[int, ...]]:
+        def reached() -> tuple[int, ...]:
+            held = self.around.claims.held(number)
+            return (0, 0, 0) if held is None else held.vector
+
+        return reached
+
+    def _position(self, stage: str, number: int) -> Callable[[], tuple[int, ...]]:
+        return lambda: (self.around.snapshots.take(number, stage, ()).position.offset,)
+
+    def _wait(
+        self,
+        what: str,
+        give_up: float,
+        wanted: tuple[int, ...],
+        reached: Callable[[], tuple[int, ...]],
+    ) -> None:
+        while True:
+            found = reached()
+            if all(at >= end for at, end in zip(found, wanted, strict=True)):
+                return
+            late = time.monotonic() > give_up
+            assert not late, f"{what} is at {found}, expected {wanted}\n{self.said()}"
+            self.poll()
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def running(servers: Servers, prefix: str, logs: Path, **given: str) -> Iterator[Pipeline]:
+    """Topics and workers under `prefix`; `given` are further settings. Drains them at the end."""
+    names = {
+        "kafka": servers.kafka,
+        "redis_url": servers.redis_url,
+        "topic_prefix": prefix,
+        "key_prefix": prefix,
+        "partitions": "2",
+        **given,
+    }
+    settings = load_settings(**names)
+    create_topics(settings.kafka, prefix, settings.partitions, settings.replication)
+    environment = {f"DRAWDOWN_{name.upper()}": value for name, value in names.items()}
+    ports = {name: _free_port() for name in WORKERS}
+    supervisor = Supervisor(
+        [
+            Child(
+                name,
+                worker_command(name),
+                {**environment, "DRAWDOWN_HEALTH_PORT": str(ports[name])},
+                logs / f"{name}.log",
+            )
+            for name in WORKERS
+        ]
+    )
+    supervisor.start()
+    try:
+        yield Pipeline(settings, supervisor, surroundings(settings), ports, logs)
+    finally:
+        supervisor.stop()
+
+
+def in_ci() -> bool:
+    """Whether this is a run of CI, where what is missing is a failure."""
+    return os.environ.get("CI", "").lower() == "true"
+
+
+def _parsed(document: Mapping[str, Any]) -> Document:
+    found = parse_document(dict(document))
+    assert not isinstance(found, list), found
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
