@@ -5,7 +5,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from deploy.reading.lag import Surroundings
+from deploy.reading.surroundings import Surroundings
 from projections.balances.row import decode_row
 from projections.balances.stage import STAGE
 from projections.balances.summary import summarise

@@ -12,34 +12,18 @@ from deploy.reading import balance as balances
 from deploy.reading import lag as lags
 from deploy.reading import report as reports
 from deploy.reading.alerts import one_line, read_alerts
-from deploy.reading.lag import Surroundings
 from deploy.reading.reconcile import reconcile
+from deploy.reading.surroundings import surroundings
 from deploy.settings import Settings
-from processors.admission.claims import Claims
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
 from projections.fold.log import Log
 from projections.fold.rebuild import Rebuilder, Rebuilt
-from projections.fold.retry import Patience
-from projections.fold.snapshot import SnapshotReader
-from projections.fold.worker import redis_client
 from schemas.errors import ConfigurationError
 
 STAGES: Final = {"rating": (RATING,), "balances": (BALANCES,), "all": (RATING, BALANCES)}
 _SHOWN_KEYS: Final = 10
-_KEYS_UNKNOWN: Final = 1  # reading never makes a generation, so its expected size says nothing
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-
-
-def surroundings(settings: Settings) -> Surroundings:
-    """Connections by the settings in force; nothing is asked of them yet."""
-    client = redis_client(settings.redis_url)
-    window = settings.duration("dedupe_window")
-    return Surroundings(
-        Log(settings.kafka, settings.topic_prefix),
-        SnapshotReader(client, settings.key_prefix, Patience(settings.outage_seconds)),
-        Claims(client, settings.key_prefix, window, _KEYS_UNKNOWN),
-    )
 
 
 def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
@@ -106,13 +90,7 @@ def _register_reconcile(app: typer.Typer, settings: Callable[[], Settings]) -> N
         seed: Annotated[int, typer.Option(help="draws the cuttings of I5 and the ticks of I7")] = 0,
     ) -> None:
         """Read the log from its start, fold it again, and prove every invariant; 1 if one fails."""
-        in_force = settings()
-        report = reconcile(
-            surroundings(in_force),
-            in_force.duration("dedupe_window"),
-            Console(file=sys.stderr),
-            seed,
-        )
+        report = reconcile(settings(), Console(file=sys.stderr), seed)
         if as_json:
             _print_json(report.to_dict())
         else:

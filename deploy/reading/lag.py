@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from processors.admission.claims import Claims
+from deploy.reading.surroundings import Surroundings
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
-from projections.fold.log import Log
-from projections.fold.snapshot import SnapshotReader
 from schemas.frames import Source
-from schemas.topics import CREDITS, JOURNAL, USAGE, Topic
+from schemas.topics import CREDITS, USAGE, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +26,6 @@ class Lag:
     def records(self) -> int:
         """Records not yet read; never negative, though the end was asked for first."""
         return max(0, self.end - self.position)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the reading commands reach: the log, Redis, and the names in it."""
-
-    log: Log
-    snapshots: SnapshotReader
-    claims: Claims
-
-    def partitions(self) -> list[int]:
-        """The partitions of the deployment. None where its topics do not exist."""
-        return list(range(self.log.partitions(JOURNAL.name)))
 
 
 def measure(around: Surroundings) -> list[Lag]:

@@ -1,7 +1,5 @@
 """Every invariant of one partition, out of its evidence; nothing is asked of Kafka or Redis."""
 
-from typing import Final
-
 import polars as pl
 
 from deploy.reading.alert_set import check_alerts
@@ -10,9 +8,8 @@ from deploy.reading.endings import check_endings
 from deploy.reading.evidence import Evidence
 from deploy.reading.keys import check_keys
 from deploy.reading.outcomes import check_outcomes
-from deploy.reading.recompute import Balanced, Progress, Rated, balance, even_cuts, rate
+from deploy.reading.recompute import Balanced, Rated, balance, even_cuts, rate
 from deploy.reading.replay import (
-    Again,
     below,
     beyond,
     check_cutting,
@@ -22,12 +19,9 @@ from deploy.reading.replay import (
 )
 from deploy.reading.report import Findings, new_findings
 
-PASSES: Final = 6
-"""How often rows are folded: rating twice, balances four times."""
 
-
-def prove(evidence: Evidence, seed: int, progress: Progress) -> Findings:
-    """Check I1 to I7. `seed` draws the cuttings and the ticks; `progress` is told rows folded."""
+def prove(evidence: Evidence, seed: int) -> Findings:
+    """Check I1 to I7. `seed` draws the cuttings and the ticks."""
     findings = new_findings()
     repeats = check_outcomes(evidence, findings["I1"])
     check_endings(evidence, findings["I1"])
@@ -36,16 +30,16 @@ def prove(evidence: Evidence, seed: int, progress: Progress) -> Findings:
         for code in ("I3", "I4", "I5", "I6", "I7"):
             findings[code].differ(cut)
         return findings
-    journal, again = journal_of(evidence), Again(seed, progress)
-    rated = rate(journal, even_cuts(journal.height), reference=True, progress=progress)
+    journal = journal_of(evidence)
+    rated = rate(journal, even_cuts(journal.height), reference=True)
     lines = below(rated.lines, evidence.balances.position.reached)
-    balanced = _reference(lines, progress)
-    ahead = _ahead(evidence, rated, balanced, progress)
+    balanced = _reference(lines)
+    ahead = _ahead(evidence, rated, balanced)
     check_conserved(evidence, findings["I3"])
     check_replay(evidence, rated, balanced, findings["I4"])
-    check_cutting(evidence, rated, balanced, again, findings["I5"])
+    check_cutting(evidence, rated, balanced, seed, findings["I5"])
     check_alerts(evidence, balanced, ahead, findings["I6"])
-    check_ticks(evidence, rated, balanced, again, findings["I7"])
+    check_ticks(evidence, rated, balanced, seed, findings["I7"])
     return findings
 
 
@@ -59,14 +53,14 @@ def _cut_off(evidence: Evidence) -> str | None:
     return None
 
 
-def _reference(lines: pl.DataFrame, progress: Progress) -> Balanced:
-    return balance(lines, even_cuts(lines.height), reference=True, progress=progress)
+def _reference(lines: pl.DataFrame) -> Balanced:
+    return balance(lines, even_cuts(lines.height), reference=True)
 
 
-def _ahead(evidence: Evidence, rated: Rated, balanced: Balanced, progress: Progress) -> Balanced:
+def _ahead(evidence: Evidence, rated: Rated, balanced: Balanced) -> Balanced:
     """The reference over all that is rated: outputs may be ahead of the committed position."""
     more = beyond(evidence.rated.rows, evidence.rating.position.reached)
     lines = pl.concat([rated.lines, more])
     if not beyond(lines, evidence.balances.position.reached).height:
         return balanced
-    return _reference(lines, progress)
+    return _reference(lines)

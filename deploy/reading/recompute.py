@@ -1,7 +1,7 @@
 """Folding a partition again in memory: by the references, by the columnar folds, in any cutting."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,6 @@ from projections.balances.row import BalanceRow, decode_row, encode_row, next_du
 from projections.rows import Changes, MemoryReader, Rows
 from schemas.frames import LEDGER_SCHEMA, RATED_SCHEMA
 
-Progress = Callable[[int], None]
 EVEN_CUT: Final = 5_000
 _CUT_PARTS: Final = (10, 30, 100, 300, 1_000)
 _RATED_UNITS: Final = pl.Schema(
@@ -66,11 +65,9 @@ def random_cuts(height: int, seed: int) -> Iterator[int]:
         left -= size
 
 
-def rate(
-    journal: pl.DataFrame, cuts: Iterator[int], *, reference: bool, progress: Progress
-) -> Rated:
+def rate(journal: pl.DataFrame, cuts: Iterator[int], *, reference: bool) -> Rated:
     """Rate placed journal rows from the start of the log."""
-    step = _rate_plainly if reference else rating_columnar.rate
+    step = rate_plainly if reference else rating_columnar.rate
     memory = MemoryReader()
     rows = Rows(memory, rating_rows.encode_row, rating_rows.decode_row)
     clock, parts = 0, [pl.DataFrame(schema=RATED_SCHEMA)]
@@ -78,7 +75,6 @@ def rate(
         rated, clock = step(batch, clock, rows)
         parts.append(rated)
         memory.commit(rows.take_changes())
-        progress(batch.height)
     return Rated(pl.concat(parts), clock, memory.rows)
 
 
@@ -87,11 +83,10 @@ def balance(
     cuts: Iterator[int],
     *,
     reference: bool,
-    progress: Progress,
     rows: Mapping[str, bytes] | None = None,
 ) -> Balanced:
     """Draw down rated rows: from the start of the log, or going on from `rows`."""
-    step = _fold_plainly if reference else balances_columnar.fold
+    step = fold_plainly if reference else balances_columnar.fold
     memory = MemoryReader()
     if rows:
         due: dict[str, tuple[int | None, int | None]] = {
@@ -108,11 +103,10 @@ def balance(
         alerts.extend(folded.alerts)
         refused += len(folded.refused)
         memory.commit(held.take_changes())
-        progress(batch.height)
     return Balanced(pl.concat(ledgers), alerts, refused, memory.rows)
 
 
-def _rate_plainly(
+def rate_plainly(
     batch: pl.DataFrame, clock: int, rows: Rows[rating_rows.RatingRow]
 ) -> tuple[pl.DataFrame, int]:
     """The reference of rating, with the signature of the columnar one."""
@@ -122,7 +116,7 @@ def _rate_plainly(
     return in_decimals(pl.DataFrame(columns, schema=_RATED_UNITS)), plain.clock
 
 
-def _fold_plainly(batch: pl.DataFrame, rows: Rows[BalanceRow]) -> balances_columnar.Folded:
+def fold_plainly(batch: pl.DataFrame, rows: Rows[BalanceRow]) -> balances_columnar.Folded:
     """The reference of balances, with the signature of the columnar one."""
     units = batch.with_columns(pl.col("cost", "quantity").to_physical())
     steps = [balances_reference.fold_row(rated, rows) for rated in units.iter_rows(named=True)]

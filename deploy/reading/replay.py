@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -11,7 +10,6 @@ from deploy.reading.compare import compare_rows, compare_tables
 from deploy.reading.evidence import Evidence
 from deploy.reading.recompute import (
     Balanced,
-    Progress,
     Rated,
     balance,
     concatenated,
@@ -88,28 +86,20 @@ def check_replay(evidence: Evidence, rated: Rated, balanced: Balanced, found: In
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
-    """How to fold again: the seed of cuttings and ticks, and who is told of the rows folded."""
-
-    seed: int
-    progress: Progress
-
-
 def check_cutting(
-    evidence: Evidence, rated: Rated, balanced: Balanced, again: Again, found: Invariant
+    evidence: Evidence, rated: Rated, balanced: Balanced, seed: int, found: Invariant
 ) -> None:
     """I5: the columnar folds, over a cutting drawn from the seed, give the reference's result."""
-    partition, journal, seed = evidence.partition, journal_of(evidence), again.seed
+    partition, journal = evidence.partition, journal_of(evidence)
     cuts = list(random_cuts(journal.height, seed))
-    anew = rate(journal, iter(cuts), reference=False, progress=again.progress)
+    anew = rate(journal, iter(cuts), reference=False)
     compare_tables("rated, cut anew", rated.lines, anew.lines, found.differ, partition)
     compare_rows("rating, cut anew", rated.rows, anew.rows, found.differ, partition)
     if anew.clock != rated.clock:
         found.differ(f"rating [{partition}], cut anew: clock {anew.clock}, not {rated.clock}")
     lines = below(rated.lines, evidence.balances.position.reached)
     more = list(random_cuts(lines.height, seed + 1))
-    drawn = balance(lines, iter(more), reference=False, progress=again.progress)
+    drawn = balance(lines, iter(more), reference=False)
     compare_tables("ledger, cut anew", balanced.ledger, drawn.ledger, found.differ, partition)
     compare_rows("balances, cut anew", balanced.rows, drawn.rows, found.differ, partition)
     _compare_alerts(balanced, drawn, partition, found)
@@ -124,7 +114,7 @@ def _compare_alerts(balanced: Balanced, drawn: Balanced, partition: int, found: 
 
 
 def check_ticks(
-    evidence: Evidence, rated: Rated, balanced: Balanced, again: Again, found: Invariant
+    evidence: Evidence, rated: Rated, balanced: Balanced, seed: int, found: Invariant
 ) -> None:
     """I7: without any tick, and with more of them, the same postings and alerts come about.
 
@@ -133,19 +123,17 @@ def check_ticks(
     lines = below(rated.lines, evidence.balances.position.reached)
     last = _last_tick(lines)
     ticks = lines.get_column("kind") == int(RatedKind.TICK)
-    plain = _one_more(balanced, last, again.progress)
-    without = _balance(pl.concat([lines.filter(~ticks), last]), again.progress)
-    with_more = _balance(pl.concat([_more_ticks(lines, again.seed), last]), again.progress)
+    plain = _one_more(balanced, last)
+    without = _balance(pl.concat([lines.filter(~ticks), last]))
+    with_more = _balance(pl.concat([_more_ticks(lines, seed), last]))
     for name, other in (("without ticks", without), ("with more ticks", with_more)):
         _compare_contents(name, plain, other, evidence.partition, found)
     found.count(ticks=int(ticks.sum()), ticks_added=min(ADDED_TICKS, lines.height))
 
 
-def _one_more(balanced: Balanced, tick: pl.DataFrame, progress: Progress) -> Balanced:
+def _one_more(balanced: Balanced, tick: pl.DataFrame) -> Balanced:
     """The reference's result, gone on by one tick."""
-    more = balance(
-        tick, even_cuts(tick.height), reference=True, progress=progress, rows=balanced.rows
-    )
+    more = balance(tick, even_cuts(tick.height), reference=True, rows=balanced.rows)
     return Balanced(
         pl.concat([balanced.ledger, more.ledger]),
         [*balanced.alerts, *more.alerts],
@@ -154,8 +142,8 @@ def _one_more(balanced: Balanced, tick: pl.DataFrame, progress: Progress) -> Bal
     )
 
 
-def _balance(lines: pl.DataFrame, progress: Progress) -> Balanced:
-    return balance(lines, even_cuts(lines.height), reference=False, progress=progress)
+def _balance(lines: pl.DataFrame) -> Balanced:
+    return balance(lines, even_cuts(lines.height), reference=False)
 
 
 def _last_tick(lines: pl.DataFrame) -> pl.DataFrame:

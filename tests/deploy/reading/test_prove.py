@@ -27,7 +27,7 @@ from tests.deploy.reading.pipeline import BATCH, Log, Logs, admit, fold, usual_t
 
 def findings(logs: Logs) -> Findings:
     """What is found in the evidence as it stands."""
-    return prove(logs.evidence(), 7, lambda _rows: None)
+    return prove(logs.evidence(), 7)
 
 
 def broken(logs: Logs) -> set[str]:

@@ -11,8 +11,8 @@ import typer
 from typer.testing import CliRunner
 
 from deploy.reading import command
-from deploy.reading.command import surroundings
 from deploy.reading.lag import measure
+from deploy.reading.surroundings import surroundings
 from deploy.servers.find import Servers
 from deploy.settings import Settings, load_settings
 from deploy.up import running_pipeline
