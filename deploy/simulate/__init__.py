@@ -1,0 +1,1 @@
+"""`drawdown simulate`: the real folds over one scenario file, with no broker and no Redis."""

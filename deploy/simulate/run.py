@@ -1,0 +1,147 @@
+"""The run of a scenario: admission's decisions in memory, then the real folds. Pure.
+
+Each entry lets time pass first (a tick: everything due happens, for every account) and then takes
+its place in the journal, unless it is refused: outside the time window, a `duplicate`, a
+`conflict` (credits.md section 9). A key is remembered for the whole scenario. What rating refuses
+has claimed nothing, so when a key comes again, the event that holds it is folded first.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from deploy.reading.recompute import fold_plainly, rate_plainly
+from deploy.simulate.scenario import Entry
+from processors.admission.envelope import Usage
+from processors.admission.window import Window
+from processors.rating.columnar import rate
+from processors.rating.rows import RatingRow
+from processors.rating.rows import decode_row as decode_rating
+from processors.rating.rows import encode_row as encode_rating
+from projections.balances.alerts import Alert
+from projections.balances.columnar import fold
+from projections.balances.row import BalanceRow, decode_row, encode_row, next_due
+from projections.rows import MemoryReader, Rows
+from schemas.documents import Account, Document, Grant, canonical
+from schemas.frames import JOURNAL_SCHEMA, LEDGER_SCHEMA, RATED_SCHEMA, JournalKind, RatedKind
+from schemas.reasons import Reason
+from schemas.times import parse_duration
+
+WINDOW: Final = Window(parse_duration("P3D").microseconds, parse_duration("PT5M").microseconds)
+"""The time window of credits.md section 9: `max_event_age`, `max_event_lead`."""
+_TICK_ROW: Final = 0
+_ENTRY_ROW: Final = 1
+_PLACED: Final = pl.Schema({**JOURNAL_SCHEMA, "journal_offset": pl.Int64(), "row": pl.Int64()})
+Key = tuple[str, str, str]
+Content = tuple[str, bytes | None]
+"""The fingerprint: type and the bytes of `data`, not the time."""
+
+
+@dataclass
+class Outcome:
+    """What came of a scenario. A journal offset is the index of its entry."""
+
+    rated: pl.DataFrame
+    ledger: pl.DataFrame
+    alerts: list[Alert]
+    rejected: dict[int, Reason]
+    accounts: dict[str, BalanceRow]
+
+
+def run(entries: list[Entry], *, reference: bool = False) -> Outcome:
+    """Let `entries` happen; with `reference`, by the plain folds instead of the columnar ones."""
+    running = _Running(reference)
+    for index, entry in enumerate(entries):
+        running.take(index, entry)
+    running.fold()
+    return running.outcome()
+
+
+@dataclass
+class _Running:
+    reference: bool
+    pending: list[dict[str, Any]] = field(default_factory=list)
+    claims: dict[Key, tuple[int, Content]] = field(default_factory=dict)
+    folded: int = 0
+    rejected: dict[int, Reason] = field(default_factory=dict)
+    clock: int = 0
+    rated: list[pl.DataFrame] = field(default_factory=list)
+    ledgers: list[pl.DataFrame] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store, self.balances = MemoryReader(), MemoryReader()
+        self.rating_rows: Rows[RatingRow] = Rows(self.store, encode_rating, decode_rating)
+        self.balance_rows: Rows[BalanceRow] = Rows(self.balances, encode_row, decode_row, next_due)
+
+    def take(self, index: int, entry: Entry) -> None:
+        """Time passes up to the entry; then it is journalled or refused."""
+        tick = {"kind": int(JournalKind.TICK), "row": _TICK_ROW}
+        self.pending.append({**tick, "received_at": entry.at, "journal_offset": index})
+        if entry.what is None:
+            return
+        reason = None
+        if isinstance(entry.what, Usage):
+            reason = self._refuse(index, entry.what, entry.at)
+        if reason is not None:
+            self.rejected[index] = reason
+            return
+        placed = {"received_at": entry.at, "journal_offset": index, "row": _ENTRY_ROW}
+        self.pending.append({**_journalled(entry.what), **placed})
+
+    def _refuse(self, index: int, usage: Usage, at: int) -> Reason | None:
+        """Why the usage is refused, else None: then it has claimed its key."""
+        outside = WINDOW.refuse(usage.time, at)
+        if outside is not None:
+            return outside.reason
+        key, content = (usage.account, usage.source, usage.id), (usage.type, usage.data)
+        if key in self.claims and self.claims[key][0] >= self.folded:
+            self.fold()
+        if key not in self.claims:
+            self.claims[key] = (index, content)
+            return None
+        return Reason.DUPLICATE if self.claims[key][1] == content else Reason.CONFLICT
+
+    def fold(self) -> None:
+        """Rate and draw down what is pending; release the keys of what rating refused."""
+        if not self.pending:
+            return
+        journal = pl.DataFrame(self.pending, schema=_PLACED)
+        self.folded = self.pending[-1]["journal_offset"] + 1
+        self.pending.clear()
+        step = rate_plainly if self.reference else rate
+        rated, self.clock = step(journal, self.clock, self.rating_rows)
+        folded = (fold_plainly if self.reference else fold)(rated, self.balance_rows)
+        self.store.commit(self.rating_rows.take_changes())
+        self.balances.commit(self.balance_rows.take_changes())
+        self.rated.append(rated)
+        self.ledgers.append(folded.ledger)
+        self.alerts.extend(folded.alerts)
+        refused = rated.filter(pl.col("kind") == int(RatedKind.REFUSED))
+        for row in refused.iter_rows(named=True):
+            self.rejected[row["journal_offset"]] = Reason(row["reason"])
+            self.claims.pop((row["account"], row["source"], row["id"]), None)
+        for late in folded.refused:
+            self.rejected[late.journal_offset] = Reason(late.reason)
+
+    def outcome(self) -> Outcome:
+        """What came of everything folded so far."""
+        return Outcome(
+            pl.concat([pl.DataFrame(schema=RATED_SCHEMA), *self.rated]),
+            pl.concat([pl.DataFrame(schema=LEDGER_SCHEMA), *self.ledgers]),
+            self.alerts,
+            self.rejected,
+            {name: decode_row(raw) for name, raw in self.balances.rows.items()},
+        )
+
+
+def _journalled(what: Usage | Document) -> dict[str, Any]:
+    """The columns of a journal row that say what it is."""
+    if isinstance(what, Usage):
+        columns = {name: getattr(what, name) for name in what.__struct_fields__}
+        return {**columns, "kind": int(JournalKind.USAGE)}
+    if isinstance(what, Account | Grant):
+        account = what.id if isinstance(what, Account) else what.account
+        return {"kind": int(JournalKind.CREDITS), "account": account, "data": canonical(what)}
+    return {"kind": int(JournalKind.CATALOG), "data": canonical(what)}
