@@ -3,7 +3,8 @@
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from schemas.errors import ConfigurationError, LogUnavailable
 from schemas.topics import FOR_EVER, MAX_RECORD_BYTES, TOPICS, Topic

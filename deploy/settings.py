@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     key_prefix: str = Field("drawdown", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     max_event_age: str = Field("P3D", description="older usage is refused: too_old")
     max_event_lead: str = Field("PT5M", description="usage further ahead is refused: too_early")
-    dedupe_window: str = Field("P3D", description="how long a claim is kept; at least max_event_age")
+    dedupe_window: str = Field(
+        "P3D", description="how long a claim is kept; at least max_event_age"
+    )
     keys_per_generation: int = Field(
         1_000_000, ge=1, description="idempotency keys expected per partition and dedupe window"
     )
@@ -55,7 +57,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _window_covers_age(self) -> "Settings":
         if self.duration("dedupe_window") < self.duration("max_event_age"):
-            message = "dedupe_window must be at least max_event_age: a late copy would be folded again"
+            message = (
+                "dedupe_window must be at least max_event_age: a late copy would be folded again"
+            )
             raise ValueError(message)
         return self
 

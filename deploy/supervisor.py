@@ -106,7 +106,11 @@ class Supervisor:
         logger.warning("%s ended with %s: restarting it", child.name, child.process.returncode)
         quick = now - child.started_at < _QUICK_SECONDS
         child.quick_ends = child.quick_ends + 1 if quick else 0
-        pause = 0.0 if child.quick_ends < 3 else min(2.0 ** (child.quick_ends - 3), _LONGEST_PAUSE_SECONDS)
+        pause = (
+            0.0
+            if child.quick_ends < 3
+            else min(2.0 ** (child.quick_ends - 3), _LONGEST_PAUSE_SECONDS)
+        )
         child.due_at = now + pause
         child.process = None
 

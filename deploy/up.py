@@ -12,11 +12,10 @@ from typing import Annotated, Final
 import typer
 
 from deploy.provision import create_topics
-from deploy.servers.find import Servers, open_servers
+from deploy.servers.find import Kind, Servers, open_servers
 from deploy.settings import HEALTH_PORTS, load_settings
 from deploy.supervisor import Child, Supervisor, worker_command
 from deploy.workers import WORKERS
-from schemas.errors import ConfigurationError
 
 logger = logging.getLogger("drawdown")
 _POLL_SECONDS: Final = 0.1
@@ -36,9 +35,7 @@ def running_pipeline(
     settings = load_settings(
         **{name.removeprefix("DRAWDOWN_").lower(): value for name, value in environment.items()}
     )
-    create_topics(
-        settings.kafka, settings.topic_prefix, settings.partitions, settings.replication
-    )
+    create_topics(settings.kafka, settings.topic_prefix, settings.partitions, settings.replication)
     supervisor = Supervisor(
         [
             Child(
@@ -64,7 +61,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     broker: Annotated[
-        str, typer.Option(help="embedded (in memory, nothing to install) | apache (Java, Maven)")
+        Kind, typer.Option(help="embedded (in memory, nothing to install) | apache (Java, Maven)")
     ] = "embedded",
     data: Annotated[
         Path | None, typer.Option(help="data folder, for --broker apache: kept between runs")
@@ -74,9 +71,6 @@ def up(
 
     The embedded broker keeps its log in memory: for trying and for tests.
     """
-    if broker not in ("embedded", "apache"):
-        message = f"no broker {broker!r}: expected embedded or apache"
-        raise ConfigurationError(message)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
     stopping = False
 
@@ -86,8 +80,7 @@ def up(
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    kind = "apache" if broker == "apache" else "embedded"
-    with open_servers(kind, data) as servers, running_pipeline(servers, {}) as supervisor:
+    with open_servers(broker, data) as servers, running_pipeline(servers, {}) as supervisor:
         _say_where(servers)
         while not stopping:
             supervisor.poll()

@@ -19,7 +19,9 @@ WORKERS: Final = ("admission", "rating", "balances")
 def run_worker(name: str, settings: Settings) -> None:
     """Run one worker until it is told to stop. An error ends the process."""
     logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(message)s"
+        stream=sys.stderr,
+        level=logging.INFO,
+        format=f"%(asctime)s {name} %(levelname)s %(message)s",
     )
     _RUN[name](settings)
 

@@ -129,7 +129,9 @@ def _watch(
         if token != seen or status.lag_records == 0:
             seen, since = token, now
         elif now - since > progress_seconds:
-            status.stalled = f"{status.lag_records} records of lag, no progress for {now - since:.0f} s"
+            status.stalled = (
+                f"{status.lag_records} records of lag, no progress for {now - since:.0f} s"
+            )
             logger.error("%s: %s; ending", status.worker, status.stalled)
             time.sleep(_LAST_PROBE_SECONDS)
             os._exit(ProgressError.exit_code)

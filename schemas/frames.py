@@ -37,6 +37,8 @@ class Source(IntEnum):
 
 
 class FrameKind(IntEnum):
+    """Which log a frame belongs to."""
+
     JOURNAL = 1
     RATED = 2
     LEDGER = 3
@@ -61,62 +63,61 @@ class RatedKind(IntEnum):
     REFUSED = 4
 
 
-JOURNAL_SCHEMA: Final = pl.Schema(
-    {
-        "kind": pl.UInt8,
-        "offset": pl.Int64,  # in its source topic and partition
-        "received_at": pl.Int64,  # microseconds since the epoch, as stamped by the broker
-        "account": pl.String,  # null for ticks and catalog documents
-        "source": pl.String,  # CloudEvents attributes of usage, else null
-        "id": pl.String,
-        "type": pl.String,
-        "time": pl.Int64,  # event time, microseconds
-        "data": pl.Binary,  # usage: the bytes of `data`; documents: the document's bytes
-    }
-)
-RATED_SCHEMA: Final = pl.Schema(
-    {
-        "journal_offset": pl.Int64,
-        "row": pl.Int64,
-        "ordinal": pl.Int64,
-        "kind": pl.UInt8,
-        "at": pl.Int64,  # journal time J of the record, microseconds
-        "account": pl.String,
-        "source": pl.String,  # the event that was rated: its source, id and time
-        "id": pl.String,
-        "time": pl.Int64,
-        "product": pl.String,
-        "rate_card": pl.String,
-        "version": pl.Int64,
-        "match": pl.String,  # the rate's match as canonical JSON
-        "quantity": QUANTITY,
-        "before": QUANTITY,  # the cumulative quantity before this line, for `package`
-        "unit_price": UNIT_PRICE,  # of the rate: unit price, flat price or package price
-        "cost": CREDITS,
-        "reason": pl.String,  # unrated and refused rows: a code of schemas.reasons
-        "data": pl.Binary,  # documents, unrated and refused rows: the bytes
-    }
-)
-LEDGER_SCHEMA: Final = pl.Schema(
-    {
-        "journal_offset": pl.Int64,
-        "row": pl.Int64,
-        "ordinal": pl.Int64,
-        "at": pl.Int64,
-        "account": pl.String,
-        "posting": pl.String,  # the kind of posting, see projections.balances.postings
-        "grant": pl.String,
-        "amount": CREDITS,
-        "source": pl.String,
-        "id": pl.String,
-        "time": pl.Int64,
-        "product": pl.String,
-        "rate_card": pl.String,
-        "version": pl.Int64,
-        "quantity": QUANTITY,
-        "cost": CREDITS,
-    }
-)
+_Columns = dict[str, pl.DataType | type[pl.DataType]]
+
+_JOURNAL: Final[_Columns] = {
+    "kind": pl.UInt8,
+    "offset": pl.Int64,  # in its source topic and partition
+    "received_at": pl.Int64,  # microseconds since the epoch, as stamped by the broker
+    "account": pl.String,  # null for ticks and catalog documents
+    "source": pl.String,  # CloudEvents attributes of usage, else null
+    "id": pl.String,
+    "type": pl.String,
+    "time": pl.Int64,  # event time, microseconds
+    "data": pl.Binary,  # usage: the bytes of `data`; documents: the document's bytes
+}
+JOURNAL_SCHEMA: Final = pl.Schema(_JOURNAL)
+_RATED: Final[_Columns] = {
+    "journal_offset": pl.Int64,
+    "row": pl.Int64,
+    "ordinal": pl.Int64,
+    "kind": pl.UInt8,
+    "at": pl.Int64,  # journal time J of the record, microseconds
+    "account": pl.String,
+    "source": pl.String,  # the event that was rated: its source, id and time
+    "id": pl.String,
+    "time": pl.Int64,
+    "product": pl.String,
+    "rate_card": pl.String,
+    "version": pl.Int64,
+    "match": pl.String,  # the rate's match as canonical JSON
+    "quantity": QUANTITY,
+    "before": QUANTITY,  # the cumulative quantity before this line, for `package`
+    "unit_price": UNIT_PRICE,  # of the rate: unit price, flat price or package price
+    "cost": CREDITS,
+    "reason": pl.String,  # unrated and refused rows: a code of schemas.reasons
+    "data": pl.Binary,  # documents, unrated and refused rows: the bytes
+}
+RATED_SCHEMA: Final = pl.Schema(_RATED)
+_LEDGER: Final[_Columns] = {
+    "journal_offset": pl.Int64,
+    "row": pl.Int64,
+    "ordinal": pl.Int64,
+    "at": pl.Int64,
+    "account": pl.String,
+    "posting": pl.String,  # the kind of posting, see projections.balances.postings
+    "grant": pl.String,
+    "amount": CREDITS,
+    "source": pl.String,
+    "id": pl.String,
+    "time": pl.Int64,
+    "product": pl.String,
+    "rate_card": pl.String,
+    "version": pl.Int64,
+    "quantity": QUANTITY,
+    "cost": CREDITS,
+}
+LEDGER_SCHEMA: Final = pl.Schema(_LEDGER)
 _SCHEMAS: Final = {
     FrameKind.JOURNAL: JOURNAL_SCHEMA,
     FrameKind.RATED: RATED_SCHEMA,
@@ -147,6 +148,8 @@ H = TypeVar("H", JournalHeader, OutputHeader)
 
 
 class Frame(msgspec.Struct, Generic[H], frozen=True):
+    """One decoded record: its span, and its rows."""
+
     header: H
     rows: pl.DataFrame
 

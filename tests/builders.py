@@ -120,7 +120,9 @@ def rated_frame(rated: Sequence[Rated]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=RATED_SCHEMA)
 
 
-def line(at_: int, account: str, product: str, cost: str, time: int | None = None) -> dict[str, Any]:
+def line(
+    at_: int, account: str, product: str, cost: str, time: int | None = None
+) -> dict[str, Any]:
     """A rated line of `cost` credits."""
     return {
         "kind": int(RatedKind.LINE),

@@ -17,9 +17,9 @@ from deploy.demo.sample import ACCOUNTS, Day, documents
 from deploy.reading import report as reports
 from deploy.reading.alerts import read_alerts
 from deploy.reading.balance import read_balance
-from deploy.reading.command import surroundings
-from deploy.reading.lag import Surroundings, measure
+from deploy.reading.lag import measure
 from deploy.reading.reconcile import reconcile
+from deploy.reading.surroundings import Surroundings, surroundings
 from deploy.servers.find import open_servers
 from deploy.settings import Settings, load_settings
 from deploy.supervisor import Supervisor
@@ -105,7 +105,7 @@ class _Run:
         give_up = time.monotonic() + _PATIENCE_SECONDS
         quiet = 0
         with Live(console=self._console, refresh_per_second=4) as live:
-            while quiet < 2:  # noqa: PLR2004 - nothing left, seen twice
+            while quiet < 2:
                 self._supervisor.poll()
                 done = sent()  # type: ignore[operator]
                 lag: Counter[str] = Counter()
@@ -126,9 +126,7 @@ class _Run:
         log = Log(self._settings.kafka)
         kinds = Counter(alert["type"] for alert in read_alerts(log, follow=False))
         self._tell_counts("Alerts", kinds)
-        report = reconcile(
-            self._around, self._settings.duration("dedupe_window"), Console(stderr=True)
-        )
+        report = reconcile(self._settings, Console(stderr=True))
         refused = _reasons(log)
         self._tell_counts("Refused, by reason", refused)
         rate = self._sent / self._seconds
@@ -160,7 +158,7 @@ class _Run:
 
 def _reasons(log: Log) -> Counter[str]:
     """Refused and unrated records by reason, each counted once by where it stood."""
-    seen: dict[tuple[bytes, bytes, bytes], str] = {}
+    seen: dict[tuple[bytes | None, ...], bytes | None] = {}
     for topic in (REJECTED.name, UNRATED.name):
         numbers = range(log.partitions(topic))
         for number, end in log.ends(topic, list(numbers)).items():
@@ -169,5 +167,5 @@ def _reasons(log: Log) -> Counter[str]:
                 place = tuple(
                     headers[f"__connect.errors.{name}"] for name in ("topic", "partition", "offset")
                 )
-                seen[(*place, record[2])] = headers[REASON_HEADER].decode()  # type: ignore[index]
-    return Counter(seen.values())
+                seen[*place, record[2]] = headers[REASON_HEADER]
+    return Counter((reason or b"").decode() for reason in seen.values())

@@ -100,9 +100,9 @@ class Day:
 def documents(now: int) -> list[dict[str, Any]]:
     """The demo's accounts and grants: a large one, one with a promotion, one that runs dry."""
     month_ago, month_ahead = format_instant(now - 30 * DAY), format_instant(now + 30 * DAY)
-    paid = {"effective_at": month_ago, "type": "prepaid"}
+    paid: dict[str, Any] = {"effective_at": month_ago, "type": "prepaid"}
     usd = {"currency": "USD"}
-    grants = [
+    grants: list[dict[str, Any]] = [
         {"id": "acme-2026", "account": "acme", "amount": "500000", **paid,
          "cost": {"amount": "4000.00", **usd}, "expires_at": month_ahead},
         {"id": "globex-promo", "account": "globex", "amount": "20000", "type": "promotional",

@@ -165,7 +165,5 @@ def headroom(row: BalanceRow) -> int:
 
 def forget_removed(row: BalanceRow) -> None:
     """After an account's terms changed: states of thresholds that are gone go; new ones are armed."""
-    kept = {
-        (rule.id, text) for rule in terms_of(row.document).rules for text, _ in rule.thresholds
-    }
+    kept = {(rule.id, text) for rule in terms_of(row.document).rules for text, _ in rule.thresholds}
     row.fired &= kept

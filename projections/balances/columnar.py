@@ -13,7 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from projections.balances.alerts import Alert
-from projections.balances.plan import apply, fits, plan_of
+from projections.balances.plan import plan_of, take
 from projections.balances.postings import CONSUMED, ORDINAL_BITS, OVERAGE, Posting, ledger_frame
 from projections.balances.reference import Refused, fold_row
 from projections.balances.row import BalanceRow, next_due
@@ -22,6 +22,7 @@ from schemas.frames import LEDGER_SCHEMA, RatedKind
 
 _PLACE: Final = ["journal_offset", "row", "ordinal"]
 _UNITS: Final = ("quantity", "cost")
+_FOLDED: Final = [int(kind) for kind in (RatedKind.LINE, RatedKind.TICK, RatedKind.DOCUMENT)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,52 +37,83 @@ class Folded:
 def fold(batch: pl.DataFrame, rows: Rows[BalanceRow]) -> Folded:
     """Fold `batch`, RATED_SCHEMA rows in position order."""
     lines = batch.filter(pl.col("kind") == int(RatedKind.LINE))
-    documents = batch.filter(pl.col("kind") == int(RatedKind.DOCUMENT)).get_column("account")
-    rows.load([*lines.get_column("account").unique(), *documents.unique()])
-    quick = _take_quickly(lines, rows, set(documents))
+    documents = batch.filter(pl.col("kind") == int(RatedKind.DOCUMENT))
+    excluded = set(documents.get_column("account").to_list())
+    totals = _totals(lines)
+    rows.load([*totals, *sorted(excluded)])
+    quick = _take_quickly(totals, rows, excluded)
     ledger = _quick_ledger(lines.join(quick, on=["account", "product"], how="inner"))
-    slow = batch.join(quick.select("account").unique(), on="account", how="anti")
+    others = batch.filter(pl.col("kind").is_in(_FOLDED))
+    slow = others.join(
+        quick.select("account").unique(), on="account", how="anti", maintain_order="left"
+    )
     postings, alerts, refused = _fold_slowly(slow, rows)
     if postings:
         ledger = pl.concat([ledger, ledger_frame(postings)])
     return Folded(ledger.sort(_PLACE), alerts, refused)
 
 
-def _take_quickly(
-    lines: pl.DataFrame, rows: Rows[BalanceRow], excluded: set[str]
-) -> pl.DataFrame:
-    """Apply what fits; gives (account, product, payer) of each, payer null for overage.
+@dataclass(slots=True)
+class _Total:
+    """One account's lines of a batch: cost by product, span of event times, last journal time."""
 
-    A batch's costs are at most 10^27 units each and far fewer than 10^10: their sums do not wrap.
-    """
-    sums = lines.group_by("account", "product").agg(
-        pl.col("cost").to_physical().sum().alias("cost"),
+    first: int
+    last: int
+    clock: int
+    costs: list[tuple[str, int]]
+
+
+def _totals(lines: pl.DataFrame) -> dict[str, _Total]:
+    """By account. Eager group sums wrap silently, so their bound is checked first."""
+    costs = lines.get_column("cost").to_physical()
+    if lines.height:
+        least, most = costs.min(), costs.max()
+        assert least is not None and least >= 0, least  # type: ignore[operator]  # noqa: PT018
+        assert most * lines.height < 10**38, most  # type: ignore[operator]
+    keys = ("account", "product")
+    sums = lines.group_by(*keys, maintain_order=True).agg(
         pl.col("time").min().alias("first"),
         pl.col("time").max().alias("last"),
         pl.col("at").max().alias("clock"),
+        pl.col("cost").to_physical().sum(),
     )
-    of_account: dict[str, list[tuple[str, int, int, int, int]]] = {}
-    for account, *product in sums.iter_rows():
-        of_account.setdefault(account, []).append(tuple(product))  # type: ignore[arg-type]
-    taken: list[tuple[str, str, str | None]] = []
-    for account, products in of_account.items():
+    totals: dict[str, _Total] = {}
+    for account, product, first, last, clock, cost in sums.iter_rows():
+        total = totals.get(account)
+        if total is None:
+            totals[account] = _Total(first, last, clock, [(product, cost)])
+            continue
+        total.costs.append((product, cost))
+        total.first = min(total.first, first)
+        total.last = max(total.last, last)
+        total.clock = max(total.clock, clock)
+    return totals
+
+
+def _take_quickly(
+    totals: dict[str, _Total], rows: Rows[BalanceRow], excluded: set[str]
+) -> pl.DataFrame:
+    """Apply what fits; gives (account, product, payer) of each, payer null for overage."""
+    accounts: list[str] = []
+    products: list[str] = []
+    names: list[str | None] = []
+    for account, total in totals.items():
         if account in excluded:
             continue
         row = rows.get(account)
         assert row is not None, account
-        costs = {product: cost for product, cost, _, _, _ in products}
-        clock = max(product[4] for product in products)
-        plan = plan_of(row, min(product[2] for product in products))
-        if fits(row, plan, costs, max(product[3] for product in products), clock):
-            for product in costs:
-                payer = plan.payer(product)
-                taken.append((account, product, None if payer is None else payer.id))
-            apply(row, plan, costs, clock)
-            rows.put(account, row)
+        plan = plan_of(row, total.first)
+        payers = take(row, plan, total.costs, total.last, total.clock)
+        if payers is None:
+            continue
+        rows.put(account, row)
+        for payer, (product, _) in zip(payers, total.costs, strict=True):
+            accounts.append(account)
+            products.append(product)
+            names.append(None if payer is None else payer.id)
     return pl.DataFrame(
-        taken,
+        {"account": accounts, "product": products, "payer": names},
         schema={"account": pl.String, "product": pl.String, "payer": pl.String},
-        orient="row",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a balance row can take without crossing a boundary: the precondition of the quick path. Pure.
+"""What a balance row can take without crossing a boundary: when the quick path holds. Pure.
 
 A plan is derived from a row, lives in memory only and is thrown away whenever the row takes the slow path. As
 long as a batch of an account's lines fits it, all of them draw from the same grant (or are all overage), no
@@ -32,10 +32,12 @@ class Plan:
 
     def payer(self, product: str) -> GrantRow | None:
         """The first grant in burn order that pays for `product`."""
-        if product not in self.first:
+        try:
+            return self.first[product]
+        except KeyError:
             able = (grant for grant in self.payers if admits(grant, product))
-            self.first[product] = next(able, None)
-        return self.first[product]
+            self.first[product] = found = next(able, None)
+            return found
 
 
 def plan_of(row: BalanceRow, time: int) -> Plan:
@@ -45,8 +47,8 @@ def plan_of(row: BalanceRow, time: int) -> Plan:
     expired grant could be reopened, or one that is not effective yet could pay early, nothing is
     planned (`room` is -1): those lines go the slow way.
     """
-    if row.plan is not None and row.plan.start <= time < row.plan.end:
-        plan: Plan = row.plan
+    plan: Plan | None = row.plan
+    if plan is not None and plan.start <= time < plan.end:
         return plan
     start, end = _EVER, _NEVER
     for grant in row.grants:
@@ -67,8 +69,9 @@ def plan_of(row: BalanceRow, time: int) -> Plan:
     room = headroom(row) if planned else -1
     if room < 0 and planned and _dry(row):
         room = 0
-    row.plan = Plan(next_due(row) or _NEVER, start, end, room, payers)
-    return row.plan
+    planned_row = Plan(next_due(row) or _NEVER, start, end, room, payers)
+    row.plan = planned_row
+    return planned_row
 
 
 def _drained(grant: GrantRow) -> bool:
@@ -80,39 +83,37 @@ def _dry(row: BalanceRow) -> bool:
     return not row.above_zero and row.available == 0
 
 
-def fits(row: BalanceRow, plan: Plan, costs: dict[str, int], last: int, clock: int) -> bool:
-    """May the account take `costs` by product, with event times up to `last`, journal time `clock`?
+def take(
+    row: BalanceRow, plan: Plan, costs: list[tuple[str, int]], last: int, clock: int
+) -> list[GrantRow | None] | None:
+    """Draw the `costs` of products from their payers, all of them or nothing.
 
-    A grant may be emptied exactly; overage must have started before.
+    `last` is the latest event time, `clock` the latest journal time. Gives the payer of each (None is
+    overage), or None where they cross a boundary and nothing was done. A grant may be emptied
+    exactly; overage must have started before.
     """
     if clock >= plan.until or last >= plan.end or plan.room < 0:
-        return False
-    drawn: dict[int, int] = {}
-    total = 0
-    for product, cost in costs.items():
-        payer = plan.payer(product)
+        return None
+    payers = [plan.payer(product) for product, _ in costs]
+    drawn: dict[str, int] = {}
+    total = owed = 0
+    for payer, (_, cost) in zip(payers, costs, strict=True):
         if payer is None:
-            if cost and not row.overage:
-                return False
+            owed += cost
             continue
         total += cost
-        key = id(payer)
-        drawn[key] = drawn.get(key, 0) + cost
-        if drawn[key] > payer.remaining:
-            return False
-    return total <= plan.room
-
-
-def apply(row: BalanceRow, plan: Plan, costs: dict[str, int], clock: int) -> None:
-    """Take `costs`, which fit."""
-    for product, cost in costs.items():
-        payer = plan.payer(product)
-        if payer is None:
-            row.overage += cost
-            continue
-        payer.remaining -= cost
-        payer.consumed += cost
-        plan.room -= cost
-        if payer.remaining == 0:
-            row.plan = None
+        drawn[payer.id] = of_grant = drawn.get(payer.id, 0) + cost
+        if of_grant > payer.remaining:
+            return None
+    if total > plan.room or (owed and not row.overage):
+        return None
+    for payer, (_, cost) in zip(payers, costs, strict=True):
+        if payer is not None:
+            payer.remaining -= cost
+            payer.consumed += cost
+            if not payer.remaining:
+                row.plan = None
+    plan.room -= total
+    row.overage += owed
     row.clock = clock
+    return payers

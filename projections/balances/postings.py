@@ -50,7 +50,16 @@ def ledger_frame(postings: Sequence[Posting]) -> pl.DataFrame:
     """LEDGER_SCHEMA rows of the postings, in their order."""
     columns: dict[str, list[Any]] = {
         name: [getattr(posting, name) for posting in postings]
-        for name in ("journal_offset", "row", "ordinal", "at", "account", "posting", "grant", "amount")
+        for name in (
+            "journal_offset",
+            "row",
+            "ordinal",
+            "at",
+            "account",
+            "posting",
+            "grant",
+            "amount",
+        )
     }
     for name in ("source", "id", "time", "product", "rate_card", "version", "quantity", "cost"):
         columns[name] = [posting.line and posting.line[name] for posting in postings]
@@ -60,4 +69,6 @@ def ledger_frame(postings: Sequence[Posting]) -> pl.DataFrame:
             name: pl.Int128 if name in _UNITS else dtype for name, dtype in LEDGER_SCHEMA.items()
         },
     )
-    return frame.with_columns(pl.col(name).reinterpret(dtype=LEDGER_SCHEMA[name]) for name in _UNITS)
+    return frame.with_columns(
+        pl.col(name).reinterpret(dtype=LEDGER_SCHEMA[name]) for name in _UNITS
+    )

@@ -68,7 +68,11 @@ class BalancesFold:
                 refused.data,
                 key=refused.account.encode(),
                 headers=rejection_headers(
-                    RATED.name, self._partition, refused.journal_offset, refused.reason, refused.detail
+                    RATED.name,
+                    self._partition,
+                    refused.journal_offset,
+                    refused.reason,
+                    refused.detail,
                 ),
             )
             for refused in folded.refused

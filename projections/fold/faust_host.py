@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
@@ -51,7 +51,7 @@ class _Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         await super().perform_seek()
-        host: FaustHost = self.transport.host
+        host = cast("_Transport", self.transport).host
         assignment = {tp for tp in self.assignment() if tp.topic == host.topic}
         positions = await host.assigned({tp.partition for tp in assignment})
         for tp in assignment:
@@ -143,13 +143,13 @@ class FaustHost:
         app.agent(topic, name=settings.group)(self._agent)
         return app
 
-    async def _agent(self, stream: "faust.StreamT[bytes]") -> None:
+    async def _agent(self, stream: Any) -> None:  # noqa: ANN401 - Faust carries no types
         async for events in stream.noack_take(FRAMES_PER_BATCH, within=TAKE_SECONDS):
             batches: dict[int, list[EventT[Any]]] = defaultdict(list)
             for event in events:
                 batches[event.message.partition].append(event)
             for number, batch in batches.items():
-                records = [(event.message.offset, event.message.value) for event in batch]
+                records = [(event.message.offset, event.message.value or b"") for event in batch]
                 done = await self._in_thread(partial(self._fold, number, records, batch))
                 _acknowledge(done)
 
@@ -177,9 +177,7 @@ class FaustHost:
             partition.settle(wait_for=0)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: _or_end(call)
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: _or_end(call))
 
 
 def _acknowledge(tokens: list[object]) -> None:

@@ -18,6 +18,8 @@ from schemas.topics import MAX_RECORD_BYTES, Topic
 
 _POLL_SECONDS: Final = 0.1
 _FULL_PAUSE_SECONDS: Final = 0.005
+_BY_KEY: Final = -1
+"""librdkafka's RD_KAFKA_PARTITION_UA: the partitioner decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Outbox:
                 delivery.error = None if error is None else str(error)
                 self._changed.notify_all()
 
-        arguments = {} if output.partition is None else {"partition": output.partition}
+        partition = _BY_KEY if output.partition is None else output.partition
         while True:
             try:
                 self._producer.produce(
@@ -83,8 +85,8 @@ class Outbox:
                     value=output.value,
                     key=output.key,
                     headers=list(output.headers) or None,
+                    partition=partition,
                     on_delivery=confirm,
-                    **arguments,
                 )
             except BufferError:
                 time.sleep(_FULL_PAUSE_SECONDS)

@@ -7,7 +7,7 @@ pointer; every read names the position it expects, and is refused (`Fenced`) whe
 
 from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis
 from redis.exceptions import ResponseError
@@ -39,7 +39,7 @@ class PartitionStore:
 
     def __init__(
         self,
-        client: "redis.Redis[bytes]",
+        client: redis.Redis,
         prefix: str,
         partition: int,
         stage: str,
@@ -56,13 +56,13 @@ class PartitionStore:
     def open(self) -> Position | None:
         """Take the live namespace (made when there is none) and its position, None at the start."""
         self._patience.run(self._find_namespace)
-        raw = self._patience.run(lambda: self._client.get(self._keys()[1]))
+        raw = cast("bytes | None", self._patience.run(lambda: self._client.get(self._keys()[1])))
         self._expected = raw.decode() if raw else ""
         return decode_position(self._expected) if raw else None
 
     def _find_namespace(self) -> None:
         self._client.set(self._pointer, self.namespace, nx=True)
-        live = self._client.get(self._pointer)
+        live = cast("bytes | None", self._client.get(self._pointer))
         if live is None:
             message = f"the namespace pointer {self._pointer} vanished"
             raise StoreError(message)

@@ -47,7 +47,7 @@ class StageKind:
     make_fold: Callable[[int, Position, RowReader], Fold]
 
 
-def redis_client(url: str) -> "redis.Redis[bytes]":
+def redis_client(url: str) -> redis.Redis:
     """A client that fails fast; waiting and repeating is `Patience`'s business."""
     return redis.Redis.from_url(
         url, socket_timeout=10.0, socket_connect_timeout=3.0, decode_responses=False

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis
 
@@ -52,15 +52,19 @@ class Bench:
         raw = self.redis.get(f"drawdown:{{{number}}}:{stage}:1:position")
         return json.loads(raw) if raw else {"offset": 0}
 
-    def vectors(self) -> list[tuple[int, int, int]]:
+    def vectors(self) -> list[tuple[int, ...]]:
         """Admission's acknowledged source vector of each partition."""
-        raw = [self.redis.hget(f"drawdown:{{{n}}}:claims", "vector") for n in self.numbers]
-        return [tuple(map(int, (v or b"0,0,0").split(b","))) for v in raw]  # type: ignore[misc]
+        return [
+            tuple(map(int, self._claims(n, "vector", b"0,0,0").split(b","))) for n in self.numbers
+        ]
 
     def claimed(self) -> int:
         """Usage records claimed so far."""
-        raw = [self.redis.hget(f"drawdown:{{{n}}}:claims", "through") for n in self.numbers]
-        return sum(int(through or 0) for through in raw)
+        return sum(int(self._claims(n, "through", b"0")) for n in self.numbers)
+
+    def _claims(self, number: int, name: str, default: bytes) -> bytes:
+        raw = cast("bytes | None", self.redis.hget(f"drawdown:{{{number}}}:claims", name))
+        return raw or default
 
     def settled(self, usage_ends: dict[int, int]) -> bool:
         """Is everything up to `usage_ends`, and every document, in its balance?"""
@@ -109,7 +113,7 @@ def peak_megabytes(pid: int) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
-def claim_bytes(client: "redis.Redis[bytes]", keys: int) -> float:
+def claim_bytes(client: redis.Redis, keys: int) -> float:
     """Redis memory of all claims, by MEMORY USAGE, for each key."""
     total = 0
     batch: list[bytes] = []
@@ -149,7 +153,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         now = time.time_ns() // 1000
         try:
             everything.start()
-            documents = [parse_document(d) for d in (*catalog(), *accounts(arguments.accounts, now))]
+            documents = [
+                parse_document(d) for d in (*catalog(), *accounts(arguments.accounts, now))
+            ]
             send_documents(documents, bench.servers.kafka)  # type: ignore[arg-type]
             bench.wait(bench.log.ends(USAGE.name, bench.numbers))
             Supervisor([bench.children["admission"]]).stop()
@@ -158,7 +164,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             with Producer(bench.servers.kafka) as producer:
                 for account, value in usage(arguments.events, arguments.accounts, now):
                     producer.send_encoded(account, value)
-            print(f"loaded {arguments.events} events in {time.monotonic() - started:.1f} s", flush=True)
+            print(
+                f"loaded {arguments.events} events in {time.monotonic() - started:.1f} s",
+                flush=True,
+            )
             return measure(bench, arguments.events)
         finally:
             everything.stop()

@@ -64,7 +64,9 @@ def rate_card(draw: st.DrawFn, name: str) -> dict[str, Any]:
         rates += [{"product": "r", "price": draw(price)}]
         unique = {(rate["product"], str(rate.get("match", {}))): rate for rate in rates}
         start = START + (number - 2) * draw(st.integers(1, 40)) * MINUTE + number
-        versions.append({"version": number, "effective_from": _text(start), "rates": [*unique.values()]})
+        versions.append(
+            {"version": number, "effective_from": _text(start), "rates": [*unique.values()]}
+        )
     return {"kind": "RateCard", "id": name, "versions": versions}
 
 
@@ -91,7 +93,11 @@ def journals(draw: st.DrawFn) -> list[dict[str, Any]]:
     zones = {"a": "UTC", "b": "America/New_York", "c": "Asia/Kathmandu"}
     rows += [
         document(now, {"kind": "Account", "id": name, "rate_card": card, "time_zone": zones[name]})
-        for name, card in (("a", "standard"), ("b", "standard"), ("c", draw(st.sampled_from(("standard", "none")))))
+        for name, card in (
+            ("a", "standard"),
+            ("b", "standard"),
+            ("c", draw(st.sampled_from(("standard", "none")))),
+        )
     ]
     for _ in range(draw(st.integers(1, 25))):
         now += draw(st.integers(-5, 20)) * MINUTE
@@ -106,21 +112,35 @@ def journals(draw: st.DrawFn) -> list[dict[str, Any]]:
                 card = draw(st.sampled_from(("standard", None, "none")))
                 zone = draw(st.sampled_from(("UTC", "America/New_York")))
                 name = draw(st.sampled_from(ACCOUNTS))
-                rows.append(document(now, {"kind": "Account", "id": name, "rate_card": card, "time_zone": zone}))
+                rows.append(
+                    document(
+                        now, {"kind": "Account", "id": name, "rate_card": card, "time_zone": zone}
+                    )
+                )
             case 4:
-                grant = {"kind": "Grant", "id": "g", "account": draw(st.sampled_from(ACCOUNTS)), "type": "prepaid",
-                         "amount": "1", "effective_at": "2026-01-01T00:00:00Z"}
+                grant = {
+                    "kind": "Grant",
+                    "id": "g",
+                    "account": draw(st.sampled_from(ACCOUNTS)),
+                    "type": "prepaid",
+                    "amount": "1",
+                    "effective_at": "2026-01-01T00:00:00Z",
+                }
                 rows.append(document(now, grant))
             case _:
                 late = draw(st.integers(-90, 3)) * 60 * MINUTE
                 kind = draw(st.sampled_from(("call", "call", "call", "view", "other")))
-                rows.append(usage(now, draw(st.sampled_from(ACCOUNTS)), draw(data()), kind, time=now + late))
+                rows.append(
+                    usage(now, draw(st.sampled_from(ACCOUNTS)), draw(data()), kind, time=now + late)
+                )
     return rows  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
 @given(rows=journals(), edges=st.lists(st.integers(0, 40), max_size=6))
-def test_columns_equal_the_reference_for_every_cut(rows: list[dict[str, Any]], edges: list[int]) -> None:
+def test_columns_equal_the_reference_for_every_cut(
+    rows: list[dict[str, Any]], edges: list[int]
+) -> None:
     frame = journal(rows)
     expected, expected_rows = rated_by_reference(frame)
     actual, actual_rows = rated_by_columns(cuts(frame, edges))

@@ -99,7 +99,9 @@ def _same(expected: Outcome, actual: Outcome) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(rows=streams(), edges=st.lists(st.integers(0, 40), max_size=6))
-def test_columns_equal_the_reference_for_every_cut(rows: list[dict[str, Any]], edges: list[int]) -> None:
+def test_columns_equal_the_reference_for_every_cut(
+    rows: list[dict[str, Any]], edges: list[int]
+) -> None:
     frame = rated(rows)
     _same(drawn_by_reference(frame), drawn_by_columns(cuts(frame, edges)))
 
