@@ -18,10 +18,9 @@ import polars as pl
 from rich.console import Console
 
 from deploy.provision import create_topics
-from deploy.reading.command import surroundings
-from deploy.reading.lag import Surroundings
 from deploy.reading.reconcile import reconcile
 from deploy.reading.report import Report
+from deploy.reading.surroundings import Surroundings, surroundings
 from deploy.servers.find import Servers
 from deploy.settings import Settings, load_settings
 from deploy.supervisor import Child, Supervisor, worker_command
@@ -33,7 +32,7 @@ from projections.balances.stage import STAGE as BALANCES
 from projections.balances.summary import summarise
 from projections.fold.log import Read
 from schemas.documents import Document, parse_document
-from schemas.frames import Source, decode_ledger
+from schemas.frames import decode_ledger
 from schemas.partition import partition_of
 from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, USAGE, Topic
 
@@ -90,13 +89,10 @@ class Pipeline:
         """
         give_up = time.monotonic() + timeout
         for _ in range(2):
-            raw = [self._ends(CATALOG, range(1)), self._ends(CREDITS), self._ends(USAGE)]
+            catalog = self.around.log.ends(CATALOG.name, [0])[0]
+            credit, usage = self._ends(CREDITS), self._ends(USAGE)
             for number in self.partitions:
-                wanted = (
-                    raw[Source.CATALOG][0],
-                    raw[Source.CREDITS][number],
-                    raw[Source.USAGE][number],
-                )
+                wanted = (catalog, credit[number], usage[number])
                 self._wait(f"admission [{number}]", give_up, wanted, self._vector(number))
             for stage, topic in ((RATING, JOURNAL), (BALANCES, RATED)):
                 ends = self._ends(topic)
@@ -106,8 +102,7 @@ class Pipeline:
 
     def reconcile(self, seed: int = 0) -> Report:
         """`drawdown reconcile`, which must find nothing."""
-        window = self.settings.duration("dedupe_window")
-        report = reconcile(self.around, window, Console(file=StringIO()), seed)
+        report = reconcile(self.settings, Console(file=StringIO()), seed)
         assert report.holds, json.dumps(report.to_dict(), indent=1)
         return report
 
@@ -165,10 +160,8 @@ class Pipeline:
     def _child(self, name: str) -> Child:
         return next(child for child in self.supervisor.children if child.name == name)
 
-    def _ends(self, topic: Topic, partitions: range | None = None) -> dict[int, int]:
-        return self.around.log.ends(
-            topic.name, self.partitions if partitions is None else partitions
-        )
+    def _ends(self, topic: Topic) -> dict[int, int]:
+        return self.around.log.ends(topic.name, self.partitions)
 
     def _vector(self, number: int) -> Callable[[], tuple[int, ...]]:
         def reached() -> tuple[int, ...]:

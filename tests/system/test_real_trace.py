@@ -37,6 +37,7 @@ def trace() -> Path:
 def test_balances_are_the_sums_of_the_trace(
     servers: Servers, topic_prefix: str, tmp_path: Path, trace: Path
 ) -> None:
+    """The second sending is rebased anew, and is all duplicates."""
     with running(servers, topic_prefix, tmp_path) as pipeline:
         pipeline.apply(documents(time.time_ns() // 1_000))
         pipeline.wait_until_settled(SETTLE_SECONDS)
