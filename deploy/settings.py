@@ -1,7 +1,7 @@
-"""Settings of every command and worker: the environment (`DRAWDOWN_…`), then a TOML file, then defaults.
+"""Settings of every command and worker: environment (`DRAWDOWN_…`), TOML file, defaults.
 
-The file is `drawdown.toml` in the current folder, or what `DRAWDOWN_CONFIG` names. An unknown key in it
-is an error: a setting that is misspelt must not be silently ignored.
+The file is `drawdown.toml` in the current folder, or what `DRAWDOWN_CONFIG` names. An unknown key
+in it is an error: a setting that is misspelt must not be silently ignored.
 """
 
 import os

@@ -1,11 +1,10 @@
 """Every worker as its own process under one supervisor that restarts what dies at once.
 
-A worker that ends by itself is a worker that met an error (architecture.md section 3): its successor resumes
-from the committed position. One that keeps ending within `_QUICK_SECONDS` waits a little longer each time,
-so that a cause which stays does not become a busy loop.
+A worker that ends by itself is a worker that met an error (architecture.md section 3): its
+successor resumes from the committed position. One that keeps ending within `_QUICK_SECONDS` waits a
+little longer each time, so that a cause which stays does not become a busy loop.
 """
 
-import ctypes
 import logging
 import os
 import signal
@@ -17,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from deploy.servers.process import leashed
+
 logger = logging.getLogger("drawdown")
 
 _QUICK_SECONDS: Final = 5.0
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _DRAIN_SECONDS: Final = 20.0
-_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Supervisor:
             self._start(child)
 
     def poll(self) -> list[str]:
-        """Restart whatever has ended; gives the names of those that had. Call it several times a second."""
+        """Restart whatever has ended; gives their names. Call it several times a second."""
         ended = []
         now = time.monotonic()
         for child in self.children:
@@ -89,13 +89,12 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         output: IO[bytes] | None = None if child.log is None else child.log.open("ab")
         child.process = subprocess.Popen(  # noqa: S603 - our own command line
-            child.command,
+            leashed(child.command, signal.SIGTERM),
             env={**os.environ, **child.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
         if output is not None:
             output.close()
@@ -118,9 +117,3 @@ class Supervisor:
 def worker_command(name: str) -> list[str]:
     """The command line of a worker, in this interpreter."""
     return [sys.executable, "-m", "deploy.cli", "worker", name]
-
-
-def _die_with_parent() -> None:
-    """A supervisor that is killed leaves no orphan behind (Linux; elsewhere nothing happens)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

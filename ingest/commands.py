@@ -37,7 +37,7 @@ def register(app: typer.Typer, settings: Callable[[], Addresses]) -> None:
     """Add `send` and `apply` to the command line."""
 
     @app.command()
-    def send(  # noqa: PLR0913, PLR0917 - the options of a command
+    def send(
         file: Annotated[
             str, typer.Argument(help="a .jsonl, .csv or .parquet file; - is standard input")
         ],

@@ -1,9 +1,9 @@
 """What a worker says of itself: `/healthz`, `/readyz`, `/metrics`, and the watchdog.
 
 The watchdog measures progress, not liveness: while there is lag and no partition has advanced for
-`progress_seconds`, the worker is unhealthy and ends with ProgressError's exit code, so that its supervisor starts
-another. It runs in its own thread with its own Kafka client, because what it guards against is a
-client library that hangs.
+`progress_seconds`, the worker is unhealthy and ends with ProgressError's exit code, so that its
+supervisor starts another. It runs in its own thread with its own Kafka client, because what it
+guards against is a client library that hangs.
 """
 
 import json
@@ -29,7 +29,7 @@ _LAST_PROBE_SECONDS: Final = 1.0
 
 @dataclass
 class WorkerStatus:
-    """The state that health tells. Written by the worker, read by the health server and watchdog."""
+    """The state that health tells: written by the worker, read by its server and watchdog."""
 
     worker: str
     ready: bool = False

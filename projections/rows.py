@@ -1,10 +1,10 @@
-"""The rows that a fold works on: a cache over checked reads, with what changed since the last commit.
+"""The rows that a fold works on: a cache over checked reads, and what changed since a commit.
 
 Pure: what reads and commits stands behind `RowReader` (Redis in `projections.store`, a dict in
 `MemoryReader`). A fold asks for all keys of a batch at once (`load`), changes the row objects that
-it gets, and says so (`put`). `take_changes` then gives the bytes to commit; the objects stay cached, so
-that the next batch can be folded before the commit of this one is confirmed (architecture.md
-section 3, rule 3: a row stays cached until the commit that holds it is confirmed).
+it gets, and says so (`put`). `take_changes` then gives the bytes to commit; the objects stay
+cached, so that the next batch can be folded before the commit of this one is confirmed
+(architecture.md section 3, rule 3: a row stays cached until the commit that holds it is confirmed).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,7 +70,7 @@ class Rows(Generic[R]):
         self._changed[key] = None
 
     def due(self, until: int) -> list[str]:
-        """Keys, sorted by code point, of which something is due at or before `until`; loads them."""
+        """Keys, by code point, of which something is due at or before `until`; loads them."""
         stored = [key for key in self._reader.due(until) if key not in self._cached]
         self.load(stored)
         cached = (
@@ -112,9 +112,11 @@ class MemoryReader:
         self._due: dict[str, int] = {}
 
     def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The bytes of each key, None where there are none."""
         return [self.rows.get(key) for key in keys]
 
     def due(self, until: int) -> list[str]:
+        """Keys due at or before `until`."""
         return [key for key, due in self._due.items() if due <= until]
 
     def commit(self, changes: Changes) -> None:

@@ -5,9 +5,10 @@ the header, and an Arrow IPC stream (lz4) of rows. Inside the pipeline every rec
 (architecture.md section 2); a reader refuses a version that it does not know.
 
 Positions. A journal row's *source coordinate* is (source, offset). From the journal on, the
-position of a thing is (journal offset, row, ordinal): each output of one record has its own ordinal.
-`after` and `upto` in a header are the writer's position before and after the frame: the source
-vector (catalog, credits, usage) in a journal frame, (journal offset, row, ordinal) in the others.
+position of a thing is (journal offset, row, ordinal): each output of one record has its own
+ordinal. `after` and `upto` in a header are the writer's position before and after the frame: the
+source vector (catalog, credits, usage) in a journal frame, (journal offset, row, ordinal) in the
+others.
 """
 
 from enum import IntEnum
@@ -130,7 +131,7 @@ class FrameError(ValueError):
 
 
 class JournalHeader(msgspec.Struct, frozen=True, array_like=True):
-    """`refused` holds (source, offset, reason code) of each record that the journal does not carry."""
+    """`refused`: (source, offset, reason code) of each record that the journal does not carry."""
 
     after: Vector
     upto: Vector

@@ -31,5 +31,5 @@ def murmur2(key: bytes) -> int:
 
 @lru_cache(maxsize=1 << 18)
 def partition_of(account: str, partitions: int) -> int:
-    """The partition of `account` among `partitions`; what librdkafka's `murmur2` partitioner gives."""
+    """The partition of `account` among `partitions`, as librdkafka's `murmur2` gives it."""
     return (murmur2(account.encode()) & 0x7FFFFFFF) % partitions

@@ -27,7 +27,7 @@ def rejection_headers(
     )
 
 
-def cloud_event(  # noqa: PLR0913, PLR0917 - the attributes of a CloudEvent
+def cloud_event(
     account: str, source: str, id_: str, type_: str, time: int, data: bytes | None
 ) -> bytes:
     """The CloudEvent of an admitted event again, with the bytes of its `data` as they came."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 import polars as pl
@@ -84,7 +85,7 @@ def journal(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 def cuts(frame: pl.DataFrame, edges: Iterable[int]) -> list[pl.DataFrame]:
     """The frame cut at `edges`."""
     places = [0, *sorted({edge for edge in edges if 0 < edge < frame.height}), frame.height]
-    return [frame.slice(a, b - a) for a, b in zip(places, places[1:], strict=False)]
+    return [frame.slice(a, b - a) for a, b in pairwise(places)]
 
 
 def rated_by_columns(parts: Iterable[pl.DataFrame]) -> tuple[pl.DataFrame, dict[str, bytes]]:

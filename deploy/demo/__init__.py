@@ -1,1 +1,1 @@
-"""`drawdown demo`: the whole pipeline on this machine, on a generated day of usage, and its proof."""
+"""`drawdown demo`: the whole pipeline here, on a generated day of usage, and its proof."""

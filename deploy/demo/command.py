@@ -1,4 +1,4 @@
-"""The command `drawdown demo`: run everything, show it, prove it. Exit status 0 only if all holds."""
+"""The command `drawdown demo`: run everything, show it, prove it; status 0 only if all holds."""
 
 import tempfile
 import threading

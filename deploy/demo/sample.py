@@ -1,7 +1,7 @@
-"""The demo's accounts and its generated day of usage: duplicates, late and malformed events among it.
+"""The demo's accounts and its day of usage, with duplicates, late and malformed events.
 
-Pure: the same seed and clock give the same records. What goes wrong on purpose is counted here, so that the
-demo can say whether the pipeline found exactly that.
+Pure: the same seed and clock give the same records. What goes wrong on purpose is counted here, so
+that the demo can say whether the pipeline found exactly that.
 """
 
 import json

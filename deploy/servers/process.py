@@ -64,10 +64,9 @@ class ServerProcess:
         """Start it and wait until it answers. Raises ServerError when it ends or stays silent."""
         assert self.pid is None, f"{self.name} runs already"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        leash = (sys.executable, "-I", "-S", _LEASH, str(os.getpid()), str(int(self.stop_signal)))
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the command line is our own
-                (*leash, *self.command),
+                leashed(self.command, self.stop_signal),
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -111,6 +110,12 @@ class ServerProcess:
         self.kill()
         tail = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
         raise ServerError(f"{self.name} {what}; its log, {self.log}, ends:\n{tail}")
+
+
+def leashed(command: Sequence[str], number: signal.Signals) -> list[str]:
+    """`command`, sent signal `number` when the thread that starts it ends (see `leash`)."""
+    leash = [sys.executable, "-I", "-S", _LEASH, str(os.getpid()), str(int(number))]
+    return [*leash, *command]
 
 
 def free_port() -> int:

@@ -163,11 +163,12 @@ def _content(name: str, fields: Any, path: str, faults: Faults) -> Usage | Docum
 
 
 def _catalog_document(fields: object, path: str, faults: Faults) -> Product | RateCard | None:
+    if isinstance(fields, dict) and fields.get("kind") in DOCUMENT_KINDS.values():
+        faults.append((f"{path}.kind", f"expected one of {', '.join(CATALOG_KINDS)}"))
+        return None
     document = _document(fields, path, faults)
-    if document is None or isinstance(document, Product | RateCard):
-        return document
-    faults.append((f"{path}.kind", f"expected one of {', '.join(CATALOG_KINDS)}"))
-    return None
+    assert document is None or isinstance(document, Product | RateCard)
+    return document
 
 
 def _document(fields: Any, path: str, faults: Faults) -> Document | None:  # noqa: ANN401 - from YAML

@@ -33,7 +33,7 @@ LEAVE_SECONDS: Final = 5.0
 class Group:
     """The group's consumer and what is owned, by partition number."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts that a partition is opened with
+    def __init__(
         self,
         settings: AdmissionSettings,
         partitions: int,

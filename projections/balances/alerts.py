@@ -1,8 +1,8 @@
 """When an account's alerts fire, and what they are (credits.md section 7). Pure.
 
-Edge-triggered: a threshold fires once, at or beyond it, and is armed again when the value is back on
-the good side. An alert's id hashes what it is about and what caused it, so the same crossing has the same
-id for ever, whatever crashed in between (I6).
+Edge-triggered: a threshold fires once, at or beyond it, and is armed again when the value is back
+on the good side. An alert's id hashes what it is about and what caused it, so the same crossing has
+the same id for ever, whatever crashed in between (I6).
 """
 
 from dataclasses import dataclass
@@ -164,6 +164,6 @@ def headroom(row: BalanceRow) -> int:
 
 
 def forget_removed(row: BalanceRow) -> None:
-    """After an account's terms changed: states of thresholds that are gone go; new ones are armed."""
+    """After the terms changed: states of thresholds that are gone go; new ones are armed."""
     kept = {(rule.id, text) for rule in terms_of(row.document).rules for text, _ in rule.thresholds}
     row.fired &= kept

@@ -1,9 +1,9 @@
 """Drawing down a whole batch of rated rows; the same result as `projections.balances.reference`.
 
-Per account, the batch's lines are summed by product. Where the sums fit the account's plan (no boundary of
-expiry, threshold, exhaustion or a first overage within), each product is one subtraction and its postings are
-made in columns. Every other account goes line by line through the reference, merged with the batch's
-ticks and documents in log order.
+Per account, the batch's lines are summed by product. Where the sums fit the account's plan (no
+boundary of expiry, threshold, exhaustion or a first overage within), each product is one
+subtraction and its postings are made in columns. Every other account goes line by line through the
+reference, merged with the batch's ticks and documents in log order.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """What a balance row can take without crossing a boundary: when the quick path holds. Pure.
 
-A plan is derived from a row, lives in memory only and is thrown away whenever the row takes the slow path. As
-long as a batch of an account's lines fits it, all of them draw from the same grant (or are all overage), no
-alert fires and nothing is due in between, so the lines of a product are one subtraction.
+A plan is derived from a row, lives in memory only and is thrown away whenever the row takes the
+slow path. As long as a batch of an account's lines fits it, all of them draw from the same grant
+(or are all overage), no alert fires and nothing is due in between, so the lines of a product are
+one subtraction.
 """
 
 from dataclasses import dataclass, field
@@ -18,9 +19,10 @@ _EVER: Final = -1
 
 @dataclass(slots=True)
 class Plan:
-    """Journal times below `until`, event times in [`start`, `end`), and `room` units of consumption.
+    """Journal times below `until`, event times in [`start`, `end`), `room` units to consume.
 
-    `first` is the grant that pays for a product, None for overage; filled as products are asked for.
+    `first` is the grant that pays for a product, None for overage; filled as products are asked
+    for.
     """
 
     until: int
@@ -43,8 +45,8 @@ class Plan:
 def plan_of(row: BalanceRow, time: int) -> Plan:
     """The plan around event time `time`; kept on the row while it holds.
 
-    Between two neighbouring effective or expiry times of any grant, the same grants can pay. Where an
-    expired grant could be reopened, or one that is not effective yet could pay early, nothing is
+    Between two neighbouring effective or expiry times of any grant, the same grants can pay. Where
+    an expired grant could be reopened, or one that is not effective yet could pay early, nothing is
     planned (`room` is -1): those lines go the slow way.
     """
     plan: Plan | None = row.plan
@@ -88,8 +90,8 @@ def take(
 ) -> list[GrantRow | None] | None:
     """Draw the `costs` of products from their payers, all of them or nothing.
 
-    `last` is the latest event time, `clock` the latest journal time. Gives the payer of each (None is
-    overage), or None where they cross a boundary and nothing was done. A grant may be emptied
+    `last` is the latest event time, `clock` the latest journal time. Gives the payer of each (None
+    is overage), or None where they cross a boundary and nothing was done. A grant may be emptied
     exactly; overage must have started before.
     """
     if clock >= plan.until or last >= plan.end or plan.room < 0:

@@ -26,7 +26,7 @@ OVERAGE: Final = "overage"
 EXPIRED: Final = "expired"
 
 ORDINAL_BITS: Final = 16
-"""A ledger ordinal is the rated row's ordinal shifted by this, plus the posting's number within it."""
+"""A ledger ordinal: the rated row's, shifted by this, plus the posting's number within it."""
 
 _UNITS: Final = ("amount", "quantity", "cost")
 

@@ -1,7 +1,7 @@
 """The plain reference of drawdown: one rated row at a time (credits.md sections 4, 6 and 7). Pure.
 
-`projections.balances.columnar` must give the same postings, alerts and rows for every cut of the log (I5);
-it comes here itself wherever a boundary is crossed.
+`projections.balances.columnar` must give the same postings, alerts and rows for every cut of the
+log (I5); it comes here itself wherever a boundary is crossed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -125,8 +125,8 @@ def fold_row(
 def do_what_is_due(row: BalanceRow, clock: int, step: Step) -> bool:
     """Everything due for the account up to `clock`, in order of due time (credits.md section 2).
 
-    Stamped with the later of its due time and the journal time at which it became known: ticks bound
-    the delay and change no result. Gives whether anything was due.
+    Stamped with the later of its due time and the journal time at which it became known: ticks
+    bound the delay and change no result. Gives whether anything was due.
     """
     anything = False
     while (due := next_due(row)) is not None and due <= clock:

@@ -1,7 +1,7 @@
 """The balance row: all that drawdown keeps of one account, and its conservation.
 
-Amounts are units of 10^-9 credits. The encoding is canonical: equal rows have equal bytes. It is JSON, whose
-integers have no bound, so that a person can read a row with any Redis client.
+Amounts are units of 10^-9 credits. The encoding is canonical: equal rows have equal bytes. It is
+JSON, whose integers have no bound, so that a person can read a row with any Redis client.
 """
 
 import json
@@ -135,7 +135,7 @@ def next_due(row: BalanceRow) -> int | None:
 
 
 def check_conservation(row: BalanceRow) -> list[str]:
-    """Every breach of conservation (I3), as a sentence; empty when all credits are accounted for."""
+    """Every breach of conservation (I3), as a sentence; empty when there is none."""
     breaches = []
     for grant in row.grants:
         parts = (

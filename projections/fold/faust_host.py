@@ -1,10 +1,11 @@
 """Faust as the host of a stage: groups, rebalancing, agents; never a single event.
 
-An agent takes several frames at a time and hands them to one worker thread, in which everything stateful
-happens (folding, Redis, sending); the event loop stays free for heartbeats. What facts.md found
-decides the shape: Faust seeks after `on_partitions_assigned`, so the consumer's `perform_seek` seeks
-to the positions that Redis holds; an agent that raises is restarted past its records, so every
-error ends the process; a take buffer may survive a rebalance, so records are filtered by position.
+An agent takes several frames at a time and hands them to one worker thread, in which everything
+stateful happens (folding, Redis, sending); the event loop stays free for heartbeats. What facts.md
+found decides the shape: Faust seeks after `on_partitions_assigned`, so the consumer's
+`perform_seek` seeks to the positions that Redis holds; an agent that raises is restarted past its
+records, so every error ends the process; a take buffer may survive a rebalance, so records are
+filtered by position.
 """
 
 import asyncio
@@ -68,8 +69,8 @@ class _Transport(driver.Transport):
 class FaustHost:
     """Runs one stage until SIGTERM or SIGINT, or until an error ends the process.
 
-    `open_partition` makes the stage's partition from Redis, with the log checked. It is called in the
-    worker thread at every assignment: assignment starts with empty memory.
+    `open_partition` makes the stage's partition from Redis, with the log checked. It is called in
+    the worker thread at every assignment: assignment starts with empty memory.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """What a stage writes to Kafka: acks=all, idempotent, no message timeout, die on the first error.
 
-A `confluent_kafka.Producer` with its own polling thread: `send` returns at once with a `Delivery`, and
-`delivered` says whether the broker has confirmed. librdkafka keeps the order per partition; a delivery
-error is final there, so it ends the process (architecture.md section 3, rule 4).
+A `confluent_kafka.Producer` with its own polling thread: `send` returns at once with a `Delivery`,
+and `delivered` says whether the broker has confirmed. librdkafka keeps the order per partition; a
+delivery error is final there, so it ends the process (architecture.md section 3, rule 4).
 """
 
 import threading
@@ -97,7 +97,7 @@ class Outbox:
                 return delivery
 
     def delivered(self, deliveries: Sequence[Delivery], *, wait: bool) -> bool:
-        """Are all of them confirmed? With `wait`, only returns when they are. Raises DeliveryError."""
+        """Are all confirmed? With `wait`, returns only when they are. Raises DeliveryError."""
         with self._changed:
             while True:
                 failed = next((d.error for d in deliveries if d.error is not None), None)

@@ -1,10 +1,10 @@
 """Where a fold stands, and the readers that keep it there (architecture.md section 3, rule 2).
 
-Pure. Every record says which span of positions it covers (`after`, `upto`), and every reader keeps the
-position that it has reached. A reader skips what it has seen, by position and not by content, so repeats,
-other cuts and zombies' frames change nothing: the first occurrence in the log wins. A record whose
-`after` the reader has not reached lies behind a gap and is ignored; a gap that stands ends the
-worker (`GapWatch`).
+Pure. Every record says which span of positions it covers (`after`, `upto`), and every reader keeps
+the position that it has reached. A reader skips what it has seen, by position and not by content,
+so repeats, other cuts and zombies' frames change nothing: the first occurrence in the log wins. A
+record whose `after` the reader has not reached lies behind a gap and is ignored; a gap that stands
+ends the worker (`GapWatch`).
 """
 
 from collections.abc import Callable, Sequence
@@ -110,7 +110,7 @@ def _covers(reached: Vector, after: Vector) -> bool:
 
 @dataclass(slots=True)
 class JournalReader:
-    """Reads journal frames by source vector; gives the rows not seen before, each with its place."""
+    """Reads journal frames by source vector; gives the new rows, each with its place."""
 
     vector: Vector = ZERO
     refused: list[tuple[int, int, str]] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """Waiting out an outage of Redis: keep retrying with backoff, say so, and give up at last.
 
-Every call that goes through here is safe to repeat: reads are checked, commits and claims compare before
-they write and know their own result again (architecture.md section 3).
+Every call that goes through here is safe to repeat: reads are checked, commits and claims compare
+before they write and know their own result again (architecture.md section 3).
 """
 
 import time
@@ -9,12 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+from redis import exceptions as redis_errors
 
 from schemas.errors import StoreUnavailable
 
 T = TypeVar("T")
-_PASSING: Final = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+_PASSING: Final = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.BusyLoadingError,
+    redis_errors.ReadOnlyError,
+    OSError,
+)
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 
@@ -28,7 +34,7 @@ class Patience:
     stopping: Callable[[], bool] = field(default=lambda: False)
 
     def run(self, call: Callable[[], T]) -> T:
-        """The call's answer. Raises StoreUnavailable after `seconds` of trying, or when stopping."""
+        """The call's answer. Raises StoreUnavailable after `seconds`, or when stopping."""
         give_up = time.monotonic() + self.seconds
         pause = _FIRST_PAUSE_SECONDS
         failed = False

@@ -1,8 +1,8 @@
 """One partition of one stage: fold a batch, write its outputs, then commit rows and position.
 
-The order is rule 4 of architecture.md section 3: outputs first, then the commit, then Kafka's offset. Up to
-`IN_FLIGHT` batches wait for their deliveries while the next is folded; only the contiguous acknowledged
-prefix is committed. All calls of one object come from one thread.
+The order is rule 4 of architecture.md section 3: outputs first, then the commit, then Kafka's
+offset. Up to `IN_FLIGHT` batches wait for their deliveries while the next is folded; only the
+contiguous acknowledged prefix is committed. All calls of one object come from one thread.
 """
 
 import time
@@ -58,7 +58,7 @@ class _Pending:
 
 
 class StagePartition:
-    """Drives `fold` over one partition. `token`s come back from `settle` once they are committed."""
+    """Drives `fold` over one partition. `settle` gives back `token`s that are committed."""
 
     def __init__(self, fold: Fold, store: Store, outbox: Outbox, position: Position) -> None:
         self._fold, self._store, self._outbox = fold, store, outbox
@@ -70,8 +70,8 @@ class StagePartition:
     def process(self, records: Sequence[Record], token: object) -> list[object]:
         """Fold `records`, send the outputs; gives the tokens of the batches committed meanwhile.
 
-        Records below the position are skipped: they were folded. Records beyond it come from before a
-        rebalance and are ignored; when the one that is due stays away, GapError ends the worker.
+        Records below the position are skipped: they were folded. Records beyond it come from before
+        a rebalance and are ignored; when the one that is due stays away, GapError ends the worker.
         """
         due = self._next_in_line(records)
         committed = self.settle(wait_for=IN_FLIGHT - 1)

@@ -1,8 +1,9 @@
 """The rows and the position of one stage in one partition, in Redis (architecture.md, rule 3).
 
-All keys of a partition share one hash slot. Which *namespace* of rows is live stands in a pointer in that
-slot, so that a rebuild can fill another one beside it and switch in one step. Every script checks the
-pointer; every read names the position it expects, and is refused (`Fenced`) when it differs.
+All keys of a partition share one hash slot. Which *namespace* of rows is live stands in a pointer
+in that slot, so that a rebuild can fill another one beside it and switch in one step. Every script
+checks the pointer; every read names the position it expects, and is refused (`Fenced`) when it
+differs.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,9 +33,9 @@ class PartitionStore:
 
     With `building`, the rows of a namespace that is being built beside the live one.
 
-    `open` first; then `read` and `due` answer as of the position last opened or committed. Calls wait
-    out an outage as `patience` says and then raise StoreUnavailable; Fenced means that another worker
-    (or a restored Redis) holds another position, and that this one must end.
+    `open` first; then `read` and `due` answer as of the position last opened or committed. Calls
+    wait out an outage as `patience` says and then raise StoreUnavailable; Fenced means that another
+    worker (or a restored Redis) holds another position, and that this one must end.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class PartitionStore:
         return [member[_DUE_DIGITS:].decode() for member in found]
 
     def commit(self, position: Position, changes: Changes) -> None:
-        """Store `changes` and `position` in one step. A commit whose answer was lost succeeds again."""
+        """Store `changes` and `position` in one step; may be repeated when its answer was lost."""
         target = position.encode()
         rows = [part for item in changes.rows.items() for part in item]
         gone = [_due(old, key) for key, (old, _) in changes.due.items() if old is not None]

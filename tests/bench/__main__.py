@@ -2,9 +2,9 @@
 
     python -m tests.bench [--events 1000000] [--accounts 10000] [--partitions 4] [--broker embedded]
 
-Broker, Redis and the three workers share this machine's cores. Times are of the workers alone: the usage is in
-the log before admission starts, and the clock runs from admission's first claim to the commit of the last
-balance. CPU is of whole processes, from /proc.
+Broker, Redis and the three workers share this machine's cores. Times are of the workers alone: the
+usage is in the log before admission starts, and the clock runs from admission's first claim to the
+commit of the last balance. CPU is of whole processes, from /proc.
 """
 
 import argparse
@@ -116,9 +116,7 @@ def peak_megabytes(pid: int) -> int:
 def claim_bytes(client: redis.Redis, keys: int) -> float:
     """Redis memory of all claims, by MEMORY USAGE, for each key."""
     total = 0
-    batch: list[bytes] = []
-    for key in client.scan_iter(match="drawdown:*:claims:*", count=5_000):
-        batch.append(key)
+    batch = list(client.scan_iter(match="drawdown:*:claims:*", count=5_000))
     for start in range(0, len(batch), 5_000):
         pipe = client.pipeline(transaction=False)
         for key in batch[start : start + 5_000]:

@@ -1,7 +1,5 @@
 """Which cells become which JSON, exactly."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 from datetime import date
 from decimal import Decimal
 

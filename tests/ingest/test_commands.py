@@ -1,7 +1,5 @@
 """`drawdown send` and `drawdown apply` as they are typed."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`drawdown apply` checks every document of every file before it sends any."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Rows become events byte for byte; a bad row is a fault with a reason."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import json
 from typing import Any
 

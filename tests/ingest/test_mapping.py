@@ -1,7 +1,5 @@
 """`--map` and `--set`: what they mean, and which mistakes are named."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import pytest
 
 from ingest.mapping import EventMapping, Leaf, parse_mapping, with_columns

@@ -1,7 +1,5 @@
 """What `Producer.send` puts on the wire, and what it refuses to."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import datetime as dt
 import json
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """The confirmed prefix never passes an unconfirmed row; state of other bytes is refused."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """One constant moves a history exactly."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Files sent to a real broker and read back: nothing lost, nothing doubled, resumable."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import json
 import os
 import uuid

@@ -1,7 +1,5 @@
 """Rows of each format: literal, numbered, and unharmed by bad neighbours."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import datetime as dt
 import io
 import json

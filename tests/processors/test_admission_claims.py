@@ -1,7 +1,5 @@
 """Claims on a real Redis: who owns a key, what is refused, and how little a key costs."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 from collections.abc import Iterator
 
 import pytest

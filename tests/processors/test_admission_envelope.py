@@ -1,7 +1,5 @@
 """Each bad record is refused with its own reason; a good one keeps its bytes."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The merge keeps each source's order and lets nothing overtake; frames lose nothing."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 from itertools import accumulate
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """A real admission worker on a real broker and Redis, killed while it works."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 import os
 import random
 import signal

@@ -42,6 +42,7 @@ dimension = st.sampled_from(DIMENSIONS)
 
 @st.composite
 def data(draw: st.DrawFn) -> bytes | None:
+    """`data` of any kind, mostly with what is metered."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.sampled_from((None, b"[]", b"3", b"{}", b'"text"')))
     members = [b'"n":' + draw(value), b'"model":' + draw(dimension)]
@@ -54,6 +55,7 @@ def data(draw: st.DrawFn) -> bytes | None:
 
 @st.composite
 def rate_card(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    """A rate card of up to three versions."""
     price = st.sampled_from(PRICES)
     match = st.sampled_from(({}, {"model": "x"}, {"model": "y"}, {"model": "1"}, {"model": "true"}))
     deep = st.sampled_from(({}, {"deep.region": "x"}, {"deep.region": "x", "model": "x"}))
@@ -76,17 +78,24 @@ def _text(instant: int) -> str:
     return format_instant(instant)
 
 
+def _product(name: str, event_type: str = "call", **meter: Any) -> dict[str, Any]:
+    return {"kind": "Product", "id": name, "meter": {"event_type": event_type, **meter}}
+
+
+SUM = {"aggregation": "sum"}
+COUNT = {"aggregation": "count"}
 PRODUCTS = (
-    {"kind": "Product", "id": "p", "meter": {"event_type": "call", "aggregation": "sum", "value": "n", "dimensions": ["model"]}},
-    {"kind": "Product", "id": "q", "meter": {"event_type": "call", "aggregation": "sum", "value": "deep.n", "dimensions": ["deep.region", "model"]}},
-    {"kind": "Product", "id": "r", "meter": {"event_type": "call", "aggregation": "count"}},
-    {"kind": "Product", "id": "p", "meter": {"event_type": "call", "aggregation": "count"}},
-    {"kind": "Product", "id": "s", "meter": {"event_type": "view", "aggregation": "sum", "value": "n"}},
-)  # fmt: skip
+    _product("p", **SUM, value="n", dimensions=["model"]),
+    _product("q", **SUM, value="deep.n", dimensions=["deep.region", "model"]),
+    _product("r", **COUNT),
+    _product("p", **COUNT),
+    _product("s", "view", **SUM, value="n"),
+)
 
 
 @st.composite
 def journals(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Documents, ticks and usage in any order."""
     now, rows = START, []
     rows += [document(now, product) for product in PRODUCTS[:3]]
     rows.append(document(now, draw(rate_card("standard"))))

@@ -1,4 +1,4 @@
-"""The columnar balances fold gives what the reference gives, for every cut and whatever the ticks."""
+"""The columnar balances fold gives what the reference gives, for every cut and any ticks."""
 
 from collections import Counter
 from typing import Any
@@ -69,8 +69,7 @@ def grant(draw: st.DrawFn, now: int) -> dict[str, Any]:
 @st.composite
 def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
     now, rows = START, [rated_document(START, draw(account(name))) for name in ACCOUNTS]
-    for _ in range(draw(st.integers(0, 4))):
-        rows.append(rated_document(now, draw(grant(now))))
+    rows += [rated_document(now, draw(grant(now))) for _ in range(draw(st.integers(0, 4)))]
     for _ in range(draw(st.integers(1, 30))):
         now += draw(st.sampled_from((0, 0, 1, HOUR // 2, HOUR, 5 * HOUR)))
         match draw(st.integers(0, 13)):

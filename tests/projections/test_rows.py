@@ -1,6 +1,6 @@
 """One contract for whatever keeps a stage's rows: the store in Redis and the dict in memory."""
 
-# ruff: noqa: D102, D103 - the name of each test is its sentence
+# ruff: noqa: D102 - the name of each test is its sentence
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol

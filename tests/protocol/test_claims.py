@@ -1,7 +1,5 @@
 """Rule 1 on a real Redis: a claim names its owner, and obeys rule 3."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 from collections.abc import Callable, Iterator
 
 import pytest

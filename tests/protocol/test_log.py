@@ -1,6 +1,6 @@
 """Rules 2 and 3 on a real Kafka: a log that is not the one that was read is never read on."""
 
-# ruff: noqa: D102, D103 - the name of each test is its sentence
+# ruff: noqa: D102 - the name of each test is its sentence
 
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Rule 2: every record carries its position, and every reader keeps one. Pure."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any

@@ -1,6 +1,6 @@
 """Rule 4 with a real store: outputs first, then the commit, and only the acknowledged prefix."""
 
-# ruff: noqa: D102, D103 - the name of each test is its sentence, the parts are as used
+# ruff: noqa: D102 - the name of each test is its sentence, the parts are as used
 
 import subprocess
 import sys

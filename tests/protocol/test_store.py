@@ -1,7 +1,5 @@
 """Rule 3 on a real Redis: rows and position commit together, and reads are checked too."""
 
-# ruff: noqa: D103 - the name of each test is its sentence
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

@@ -68,6 +68,12 @@ class Pipeline:
             self.supervisor.kill(name)
         return alive
 
+    def progress(self, worker: str) -> int:
+        """Records of input that a worker has committed, over all partitions."""
+        if worker == "admission":
+            return sum(sum(self._vector(number)()) for number in self.partitions)
+        return sum(self._position(worker, number)()[0] for number in self.partitions)
+
     def restarts(self) -> dict[str, int]:
         """How often each worker was started again."""
         return {child.name: child.restarts for child in self.supervisor.children}
