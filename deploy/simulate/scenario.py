@@ -111,11 +111,13 @@ def _list(value: object, path: str, faults: Faults) -> list[Any]:
 
 def _at(fields: Mapping[str, Any], path: str, before: int, faults: Faults) -> int | None:
     text = fields.get("at")
+    if not isinstance(text, str):
+        faults.append((f"{path}.at", "expected an RFC 3339 time such as 2026-01-01T00:00:00Z"))
+        return None
     try:
-        at = parse_instant(text if isinstance(text, str) else "")
-    except TimeError:
-        expected = "expected an RFC 3339 time such as 2026-01-01T00:00:00Z"
-        faults.append((f"{path}.at", expected if text is None else f"{expected}, got {text!r:.40}"))
+        at = parse_instant(text)
+    except TimeError as error:
+        faults.append((f"{path}.at", str(error)))
         return None
     if at < before:
         earlier = f"expected no earlier than {format_instant(before)}, where the timeline has been"

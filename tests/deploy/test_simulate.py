@@ -141,6 +141,10 @@ def test_a_bad_field_is_told_with_its_path(entry: str, path: str, expected: str)
             [("timeline[0].at", "expected an RFC 3339 time such as 2026-01-01T00:00:00Z")],
         ),
         (
+            "timeline: [{at: '1969-12-31T23:59:59Z', tick: {}}]",
+            [("timeline[0].at", "expected a year from 1970 to 2200, got 1969")],
+        ),
+        (
             f"timeline: [{{{AT}}}]",
             [
                 (
