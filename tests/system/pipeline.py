@@ -23,7 +23,7 @@ from deploy.reading.report import Report
 from deploy.reading.surroundings import Surroundings, surroundings
 from deploy.servers.find import Servers
 from deploy.settings import Settings, load_settings
-from deploy.supervisor import Child, Supervisor, worker_command
+from deploy.supervisor import Child, Supervisor, worker
 from deploy.workers import WORKERS
 from ingest.documents import send_documents
 from processors.rating.stage import STAGE as RATING
@@ -68,11 +68,11 @@ class Pipeline:
             self.supervisor.kill(name)
         return alive
 
-    def progress(self, worker: str) -> int:
+    def progress(self, name: str) -> int:
         """Records of input that a worker has committed, over all partitions."""
-        if worker == "admission":
+        if name == "admission":
             return sum(sum(self._vector(number)()) for number in self.partitions)
-        return sum(self._position(worker, number)()[0] for number in self.partitions)
+        return sum(self._position(name, number)()[0] for number in self.partitions)
 
     def restarts(self) -> dict[str, int]:
         """How often each worker was started again."""
@@ -148,12 +148,12 @@ class Pipeline:
         """Every alert on the topic, repeats with it."""
         return [json.loads(record[2]) for record in self.records(ALERTS)]
 
-    def outcomes(self, worker: str) -> Counter[str]:
+    def outcomes(self, name: str) -> Counter[str]:
         """`drawdown_events_total` of a worker, by outcome."""
-        address = f"http://127.0.0.1:{self.ports[worker]}/metrics"
+        address = f"http://127.0.0.1:{self.ports[name]}/metrics"
         with urllib.request.urlopen(address, timeout=5) as answer:
             page = answer.read().decode()
-        return Counter({name: int(float(count)) for name, count in _SAMPLE.findall(page)})
+        return Counter({outcome: int(float(count)) for outcome, count in _SAMPLE.findall(page)})
 
     def said(self) -> str:
         """The end of what each worker logged, for a failure's message."""
@@ -213,13 +213,8 @@ def running(servers: Servers, prefix: str, logs: Path, **given: str) -> Iterator
     ports = {name: _free_port() for name in WORKERS}
     supervisor = Supervisor(
         [
-            Child(
-                name,
-                worker_command(name),
-                {**environment, "DRAWDOWN_HEALTH_PORT": str(ports[name])},
-                logs / f"{name}.log",
-            )
-            for name in WORKERS
+            worker(name, {**environment, "DRAWDOWN_HEALTH_PORT": str(port)}, logs)
+            for name, port in ports.items()
         ]
     )
     supervisor.start()
