@@ -114,6 +114,14 @@ class Supervisor:
         child.process = None
 
 
-def worker_command(name: str) -> list[str]:
-    """The command line of a worker, in this interpreter."""
-    return [sys.executable, "-m", "deploy.cli", "worker", name]
+def worker(name: str, environment: Mapping[str, str], logs: Path | None = None) -> Child:
+    """A worker in this interpreter; its output goes to a file in `logs`, or where ours goes.
+
+    Polars gets one thread a worker: the workers themselves are the parallelism.
+    """
+    return Child(
+        name,
+        [sys.executable, "-m", "deploy.cli", "worker", name],
+        {"POLARS_MAX_THREADS": "1", **environment},
+        None if logs is None else logs / f"{name}.log",
+    )

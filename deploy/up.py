@@ -14,7 +14,7 @@ import typer
 from deploy.provision import create_topics
 from deploy.servers.find import Kind, Servers, open_servers
 from deploy.settings import HEALTH_PORTS, load_settings
-from deploy.supervisor import Child, Supervisor, worker_command
+from deploy.supervisor import Supervisor, worker
 from deploy.workers import WORKERS
 
 logger = logging.getLogger("drawdown")
@@ -36,17 +36,7 @@ def running_pipeline(
         **{name.removeprefix("DRAWDOWN_").lower(): value for name, value in environment.items()}
     )
     create_topics(settings.kafka, settings.topic_prefix, settings.partitions, settings.replication)
-    supervisor = Supervisor(
-        [
-            Child(
-                name,
-                worker_command(name),
-                environment,
-                None if logs is None else logs / f"{name}.log",
-            )
-            for name in WORKERS
-        ]
-    )
+    supervisor = Supervisor([worker(name, environment, logs) for name in WORKERS])
     supervisor.start()
     try:
         yield supervisor

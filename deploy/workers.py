@@ -1,5 +1,6 @@
 """From settings to a running worker."""
 
+import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from projections.balances.stage import BALANCES
 from projections.fold.worker import StageKind, WorkerSettings, run_stage
 
 WORKERS: Final = ("admission", "rating", "balances")
+_GARBAGE: Final = (200_000, 20, 20)
+"""A batch makes tens of thousands of small objects and no cycles: look for those less often."""
 
 
 def run_worker(name: str, settings: Settings) -> None:
@@ -23,6 +26,7 @@ def run_worker(name: str, settings: Settings) -> None:
         level=logging.INFO,
         format=f"%(asctime)s {name} %(levelname)s %(message)s",
     )
+    gc.set_threshold(*_GARBAGE)
     _RUN[name](settings)
 
 

@@ -22,7 +22,7 @@ import redis
 
 from deploy.provision import create_topics
 from deploy.servers.find import Servers, open_servers
-from deploy.supervisor import Child, Supervisor, worker_command
+from deploy.supervisor import Child, Supervisor, worker
 from ingest import Producer
 from ingest.documents import send_documents
 from projections.fold.log import Log
@@ -137,7 +137,7 @@ def bench_stack(kind: str, partitions: int, logs: Path) -> Iterator[Bench]:
             "DRAWDOWN_HEALTH_PORT": "0",
         }
         children = {
-            name: Child(name, worker_command(name), environment, logs / f"{name}.log")
+            name: worker(name, environment, logs)
             for name in ("admission", "rating", "balances")
         }
         yield Bench(servers, partitions, children)

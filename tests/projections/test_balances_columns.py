@@ -2,12 +2,14 @@
 
 from collections import Counter
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from projections.balances import plan
 from schemas.frames import RatedKind
 from schemas.times import format_instant
 from tests.builders import (
@@ -119,3 +121,63 @@ def test_more_or_fewer_ticks_change_no_posting_and_no_alert(rows: list[dict[str,
     placed = rated([*rows, end])
     fewer = placed.filter((pl.col("kind") != int(RatedKind.TICK)) | (pl.col("at") == end["at"]))
     assert _content(drawn_by_reference(placed)) == _content(drawn_by_columns([fewer]))
+
+
+def _seen(rows: list[dict[str, Any]]) -> set[str]:
+    """What happens in a stream: kinds of postings and alerts, refusals, and the quick path."""
+    frame = rated(rows)
+    outcome = drawn_by_reference(frame)
+    labels = set(outcome.ledger.get_column("posting"))
+    labels |= {alert.type for alert in outcome.alerts}
+    labels |= {refused.reason for refused in outcome.refused}
+    for _, slices in outcome.ledger.group_by("journal_offset", "row"):
+        if len(set(slices.get_column("grant").drop_nulls())) > 1:
+            labels.add("a line over several grants")
+    if any(row["kind"] == RatedKind.DOCUMENT and row["at"] > START for row in rows):
+        labels.add("a document between lines")
+    taken: list[Any] = []
+
+    def take(*arguments: Any) -> Any:
+        taken.append(plan.take(*arguments))
+        return taken[-1]
+
+    with patch("projections.balances.columnar.take", take):
+        drawn_by_columns(cuts(frame, range(3, frame.height, 5)))
+    if any(payers is not None for payers in taken):
+        labels.add("the quick path")
+    if any(payers is None for payers in taken):
+        labels.add("lines that do not fit the quick path")
+    if any(None in payers for payers in taken if payers is not None):
+        labels.add("overage by the quick path")
+    return labels
+
+
+def test_every_boundary_occurs_in_the_generated_streams() -> None:
+    """The equality above says something about each of these."""
+    found: set[str] = set()
+
+    @settings(max_examples=400, deadline=None, derandomize=True, database=None)
+    @given(rows=streams())
+    def look(rows: list[dict[str, Any]]) -> None:
+        found.update(_seen(rows))
+
+    look()
+    assert {
+        "issued",
+        "consumed",
+        "reopened",
+        "overage",
+        "expired",
+        "conflict",
+        "credits.grant.issued",
+        "credits.grant.expired",
+        "credits.balance.low",
+        "credits.balance.recovered",
+        "credits.balance.depleted",
+        "credits.overage.started",
+        "a line over several grants",
+        "a document between lines",
+        "the quick path",
+        "lines that do not fit the quick path",
+        "overage by the quick path",
+    } <= found

@@ -32,7 +32,7 @@ from projections.balances.stage import STAGE as BALANCES
 from projections.balances.summary import summarise
 from projections.fold.log import Read
 from schemas.documents import Document, parse_document
-from schemas.frames import decode_ledger
+from schemas.frames import decode_journal, decode_ledger, decode_rated
 from schemas.partition import partition_of
 from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, USAGE, Topic
 
@@ -131,6 +131,20 @@ class Pipeline:
         ]
         place = ["account", "journal_offset", "row", "ordinal"]
         return pl.concat(frames).unique(place, maintain_order=True)
+
+    def repeated_frames(self) -> dict[str, int]:
+        """Frames that begin before the end of those before them: written again after a crash."""
+        found = {}
+        decoders = ((JOURNAL, decode_journal), (RATED, decode_rated), (LEDGER, decode_ledger))
+        for topic, decode in decoders:
+            found[topic.name] = 0
+            for number in self.partitions:
+                reached = (0, 0, 0)
+                for value in self.values(topic, number):
+                    header = decode(value).header
+                    found[topic.name] += header.after < reached
+                    reached = max(reached, header.upto)
+        return found
 
     def records(self, topic: Topic) -> Iterator[Read]:
         """Every record of a topic, partition by partition."""
