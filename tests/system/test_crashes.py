@@ -24,9 +24,9 @@ EVENTS: Final = 200_000
 KILLS_EACH: Final = 7
 KILLS: Final = KILLS_EACH * len(WORKERS)
 LEAST_KILLS: Final = 20
-AT_ONCE: Final = 400
+AT_ONCE: Final = 2_500
 STEP_SECONDS: Final = 0.05
-LATEST_KILL_SECONDS: Final = 2.0
+LATEST_KILL_SECONDS: Final = (0.05, 0.2, 0.5, 2.0)
 SENDING_SECONDS: Final = 180
 SETTLE_SECONDS: Final = 90
 SEED: Final = int(os.environ.get("DRAWDOWN_TEST_SEED", "20260101"))
@@ -34,7 +34,10 @@ SEED: Final = int(os.environ.get("DRAWDOWN_TEST_SEED", "20260101"))
 
 @dataclass
 class Killer:
-    """Kills one worker, each time a seeded moment after it was seen to make progress again."""
+    """Kills one worker, each time a seeded moment after it was seen to make progress again.
+
+    Mostly soon after, while it catches up with what came when it was dead.
+    """
 
     pipeline: Pipeline
     worker: str
@@ -50,7 +53,8 @@ class Killer:
         now = time.monotonic()
         if self.due is None:
             if self.pipeline.progress(self.worker) > self.reached:
-                self.due = now + self.random.uniform(0, LATEST_KILL_SECONDS)
+                latest = self.random.choice(LATEST_KILL_SECONDS)
+                self.due = now + self.random.uniform(0, latest)
         elif now >= self.due and self.pipeline.kill(self.worker):
             self.kills += 1
             self.reached, self.due = self.pipeline.progress(self.worker), None
@@ -69,6 +73,7 @@ def test_nothing_is_lost_and_nothing_doubled(
         print(f"kills {dict(kills)}, restarts {pipeline.restarts()}")
         assert kills.total() >= LEAST_KILLS
         pipeline.wait_until_settled(SETTLE_SECONDS)
+        print(f"frames written again: {pipeline.repeated_frames()}")
         check_sums(pipeline, traffic)
         report = pipeline.reconcile(SEED)
         outcomes = pipeline.figures(report, "I1")
