@@ -71,9 +71,10 @@ def plan_of(row: BalanceRow, time: int) -> Plan:
     room = headroom(row) if planned else -1
     if room < 0 and planned and _dry(row):
         room = 0
-    planned_row = Plan(next_due(row) or _NEVER, start, end, room, payers)
-    row.plan = planned_row
-    return planned_row
+    due = next_due(row)
+    made = Plan(_NEVER if due is None else due, start, end, room, payers)
+    row.plan = made
+    return made
 
 
 def _drained(grant: GrantRow) -> bool:

@@ -81,7 +81,10 @@ class Step:
         line: Mapping[str, Any] | None = None,
     ) -> None:
         """Add a posting; its ordinal counts those of this rated row."""
-        ordinal = (self.rated["ordinal"] << ORDINAL_BITS) + len(self.postings)
+        number = len(self.postings)
+        # A tick is its journal row's only output: its postings may run on.
+        assert number < 1 << ORDINAL_BITS or self.rated["kind"] == RatedKind.TICK, self.position
+        ordinal = (self.rated["ordinal"] << ORDINAL_BITS) + number
         self.postings.append(
             Posting(
                 self.rated["journal_offset"],
