@@ -1,0 +1,403 @@
+"""The rules of drawdown one by one, with figures worked out by hand (credits.md 4, 6 and 7)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from projections.balances.burn import burn_key, spendable
+from projections.balances.row import (
+    BalanceRow,
+    GrantRow,
+    check_conservation,
+    decode_row,
+    encode_row,
+    next_due,
+)
+from projections.balances.summary import summarise
+from schemas.numbers import Credits
+from schemas.times import format_instant
+from tests.builders import (
+    Outcome,
+    at,
+    drawn_by_columns,
+    drawn_by_reference,
+    line,
+    rated,
+    rated_document,
+    rated_tick,
+)
+
+DAY = 86_400_000_000
+HOUR = DAY // 24
+T = at("2026-03-01")
+BIG = 10**27
+
+
+def account(when: int = T, **terms: Any) -> dict[str, Any]:
+    """An account document `a`."""
+    return rated_document(when, {"kind": "Account", "id": "a", "rate_card": "standard", **terms})
+
+
+def grant(name: str, amount: str, when: int = T, **terms: Any) -> dict[str, Any]:
+    """A grant document of `a`, effective at once unless `terms` say otherwise."""
+    terms = {"effective_at": T, **terms}
+    for field in ("effective_at", "expires_at"):
+        if field in terms:
+            terms[field] = format_instant(terms[field])
+    fields = {"kind": "Grant", "id": name, "account": "a", "type": "prepaid", "amount": amount}
+    return rated_document(when, {**fields, **terms})
+
+
+def drawn(*rows: dict[str, Any]) -> Outcome:
+    """What the reference does with the rows; the columns do the same, whole and row by row."""
+    frame = rated(rows)
+    expected = drawn_by_reference(frame)
+    singly = [frame.slice(place, 1) for place in range(frame.height)]
+    for parts in ([frame], singly):
+        actual = drawn_by_columns(parts)
+        assert expected.ledger.equals(actual.ledger)
+        assert expected.alerts == actual.alerts
+        assert expected.refused == actual.refused
+        assert expected.rows == actual.rows
+    return expected
+
+
+def postings(outcome: Outcome) -> list[tuple[str, str | None, str]]:
+    """(posting, grant, amount) of the ledger in order."""
+    rows = outcome.ledger.select("posting", "grant", "amount").iter_rows()
+    return [(kind, name, str(Credits.parse(amount))) for kind, name, amount in rows]
+
+
+def alerts(outcome: Outcome) -> list[tuple[str, ...]]:
+    """Each alert's last word, then its rule and threshold or its grant."""
+    told = []
+    for alert in outcome.alerts:
+        subject = (alert.rule, alert.threshold, alert.grant)
+        told.append((alert.type.removeprefix("credits."), *(text for text in subject if text)))
+    return told
+
+
+def held(outcome: Outcome) -> dict[str, Any]:
+    """The summary of `a`; its row is whole."""
+    row = decode_row(outcome.rows["a"])
+    assert check_conservation(row) == []
+    return summarise(row)
+
+
+def a_grant(name: str, **terms: Any) -> GrantRow:
+    """A grant row of 10 units."""
+    defaults: dict[str, Any] = {
+        "type": "prepaid",
+        "issued": 10,
+        "effective_at": 100,
+        "expires_at": 200,
+        "priority": 50,
+        "products": None,
+        "known_at": 0,
+        "digest": "",
+        "state": "active",
+        "remaining": 10,
+    }
+    return GrantRow(name, **{**defaults, **terms})
+
+
+def test_the_burn_order_takes_each_key_before_the_next() -> None:
+    """Priority, specificity, expiry, promotional first, effective time, then id by code point."""
+    order = [
+        a_grant("z", priority=0, expires_at=None),
+        a_grant("y", products=("p",), expires_at=None),
+        a_grant("x", products=("p", "q"), expires_at=150),
+        a_grant("w", expires_at=199, effective_at=120),
+        a_grant("v", type="promotional", effective_at=120),
+        a_grant("u", effective_at=99),
+        a_grant("B", effective_at=100),
+        a_grant("a", effective_at=100),
+        a_grant("t", expires_at=None, type="promotional"),
+        a_grant("0", priority=51),
+    ]
+    assert [g.id for g in sorted(order[::-1], key=burn_key)] == [g.id for g in order]
+
+
+@pytest.mark.parametrize(
+    ("state", "time", "clock", "amount"),
+    [
+        ("active", 99, 150, 0),
+        ("active", 100, 150, 7),
+        ("active", 199, 150, 7),
+        ("active", 200, 150, 0),
+        ("scheduled", 100, 90, 7),
+        ("expired", 199, 200, 3),
+        ("expired", 199, 249, 3),
+        ("expired", 199, 250, 0),
+        ("expired", 200, 201, 0),
+        ("expired", 99, 201, 0),
+    ],
+)
+def test_what_a_line_may_draw(state: Any, time: int, clock: int, amount: int) -> None:
+    """By event time half-open; what expired until its grace of 50 ends, by journal time."""
+    remaining, expired = (0, 3) if state == "expired" else (7, 0)
+    block = a_grant("g", state=state, remaining=remaining, expired=expired)
+    assert amount == spendable(block, time, clock, 50)
+
+
+def test_a_line_is_drained_in_order_and_the_rest_is_overage() -> None:
+    """12 = 2 of the promotion + 5 for its product + 4 of the wallet + 1 overage."""
+    outcome = drawn(
+        account(alerts=[]),
+        grant("wallet", "4"),
+        grant("only-p", "5", products=["p"]),
+        grant("only-q", "5", products=["q"]),
+        grant("gift", "2", type="promotional", priority=10),
+        line(T, "a", "p", "12"),
+    )
+    assert postings(outcome)[4:] == [
+        ("consumed", "gift", "2"),
+        ("consumed", "only-p", "5"),
+        ("consumed", "wallet", "4"),
+        ("overage", None, "1"),
+    ]
+    ordinals = outcome.ledger.get_column("ordinal").to_list()[4:]
+    assert ordinals == [65_536, 65_537, 65_538, 65_539]
+    assert held(outcome)["available"] == "5"
+    assert held(outcome)["overage"] == "1"
+    assert alerts(outcome)[4:] == [("overage.started",)]
+
+
+def test_a_line_that_costs_nothing_is_told_once() -> None:
+    """Amount 0 and no grant; it starts no overage."""
+    outcome = drawn(account(), line(T, "a", "p", "0"))
+    assert postings(outcome) == [("consumed", None, "0")]
+    assert alerts(outcome) == []
+
+
+def test_the_example_of_the_scenario_page() -> None:
+    """10 credits, 0.2 used, the rest expires with the year; a default rule tells nothing."""
+    year = at("2027-01-01")
+    outcome = drawn(
+        account(),
+        grant("g1", "10", expires_at=year),
+        line(T + DAY, "a", "p", "0.2"),
+        rated_tick(year),
+    )
+    assert held(outcome) == {
+        "available": "0",
+        "overage": "0",
+        "consumed": "0.2",
+        "grants": [
+            {
+                "id": "g1",
+                "type": "prepaid",
+                "contract": None,
+                "issued": "10",
+                "consumed": "0.2",
+                "expired": "9.8",
+                "rolled_over": "0",
+                "voided": "0",
+                "remaining": "0",
+                "state": "expired",
+            }
+        ],
+    }
+    assert alerts(outcome) == [
+        ("grant.issued", "g1"),
+        ("grant.expired", "g1"),
+        ("balance.depleted",),
+    ]
+    assert [alert.at for alert in outcome.alerts[1:]] == [year, year]
+
+
+def test_late_usage_takes_from_what_expired_and_tells_nobody() -> None:
+    """2 of the 9 that expired come back; once the grace is over the next 1 is overage."""
+    end = T + DAY
+    outcome = drawn(
+        account(alerts=[], late_grace="PT2H"),
+        grant("g", "10", expires_at=end),
+        line(T, "a", "p", "1"),
+        line(end + HOUR, "a", "p", "2", time=end - 1),
+        line(end + HOUR, "a", "p", "0.5", time=end),
+        line(end + 2 * HOUR, "a", "p", "1", time=end - 1),
+    )
+    assert postings(outcome)[1:] == [
+        ("consumed", "g", "1"),
+        ("expired", "g", "9"),
+        ("reopened", "g", "2"),
+        ("overage", None, "0.5"),
+        ("overage", None, "1"),
+    ]
+    assert alerts(outcome)[1:] == [
+        ("grant.expired", "g"),
+        ("balance.depleted",),
+        ("overage.started",),
+    ]
+    assert held(outcome)["grants"][0]["expired"] == "7"
+
+
+def test_what_is_due_comes_first_and_is_stamped_with_its_due_time() -> None:
+    """At one instant expiries, then grants becoming effective; measured once, after all of them."""
+    due = T + DAY
+    outcome = drawn(
+        account(alerts=[{"id": "r", "measure": "remaining_amount", "thresholds": ["3"]}]),
+        grant("b", "5", expires_at=due),
+        grant("a", "4", expires_at=due),
+        grant("next", "10", effective_at=due),
+        line(due + 5 * HOUR, "a", "p", "8"),
+    )
+    assert postings(outcome)[3:] == [
+        ("expired", "a", "4"),
+        ("expired", "b", "5"),
+        ("consumed", "next", "8"),
+    ]
+    ends = outcome.ledger.get_column("at").to_list()
+    assert ends == [T, T, T, due, due, due + 5 * HOUR]
+    assert alerts(outcome)[3:] == [
+        ("grant.expired", "a"),
+        ("grant.expired", "b"),
+        ("balance.low", "r", "3"),
+    ]
+
+
+def test_a_grant_past_its_end_is_issued_and_expires_at_once() -> None:
+    """Never available, so nothing is depleted; stamped with when it became known."""
+    outcome = drawn(account(), grant("g", "3", T + 2 * DAY, expires_at=T + DAY))
+    assert postings(outcome) == [("issued", "g", "3"), ("expired", "g", "3")]
+    assert alerts(outcome) == [("grant.issued", "g"), ("grant.expired", "g")]
+    assert {alert.at for alert in outcome.alerts} == {T + 2 * DAY}
+
+
+def test_one_line_that_jumps_several_thresholds_fires_each_mildest_first() -> None:
+    """A grant that brings the measure back re-arms each with one alert; then they fire again."""
+    outcome = drawn(
+        account(),
+        grant("g", "10"),
+        line(T, "a", "p", "4.999999999"),
+        line(T, "a", "p", "3.000000001"),
+        line(T, "a", "p", "2"),
+        grant("h", "90"),
+        line(T, "a", "p", "40"),
+    )
+    assert alerts(outcome) == [
+        ("grant.issued", "g"),
+        ("balance.low", "default", "50"),
+        ("balance.low", "default", "80"),
+        ("balance.low", "default", "95"),
+        ("balance.depleted",),
+        ("grant.issued", "h"),
+        ("balance.recovered", "default", "50"),
+        ("balance.recovered", "default", "80"),
+        ("balance.recovered", "default", "95"),
+        ("balance.low", "default", "50"),
+    ]
+    assert len({alert.id for alert in outcome.alerts}) == len(outcome.alerts)
+
+
+@pytest.mark.parametrize(
+    ("measure", "threshold", "before", "cost"),
+    [
+        ("consumed_percent", "33.333333333", "0.999999999", "0.000000001"),
+        ("remaining_percent", "10", "2.699999999", "0.000000001"),
+        ("remaining_amount", "1.5", "1.499999999", "0.000000001"),
+    ],
+)
+def test_a_threshold_fires_at_it_and_not_before(
+    measure: str, threshold: str, before: str, cost: str
+) -> None:
+    """The last unit of credit decides, in columns too."""
+    rule = {"id": "r", "measure": measure, "thresholds": [threshold]}
+    rows = [account(alerts=[rule]), grant("g", "3"), line(T, "a", "p", before)]
+    assert alerts(drawn(*rows)) == [("grant.issued", "g")]
+    assert alerts(drawn(*rows, line(T, "a", "p", cost)))[1:] == [("balance.low", "r", threshold)]
+
+
+def test_without_active_grants_there_is_no_data_and_states_stay() -> None:
+    """The expiry of a low grant neither fires nor re-arms; a full one re-arms."""
+    outcome = drawn(
+        account(alerts=[{"id": "r", "measure": "consumed_percent", "thresholds": ["50", "90"]}]),
+        grant("g", "10", expires_at=T + DAY),
+        line(T, "a", "p", "6"),
+        rated_tick(T + DAY),
+        grant("h", "10", T + 2 * DAY),
+    )
+    assert alerts(outcome) == [
+        ("grant.issued", "g"),
+        ("balance.low", "r", "50"),
+        ("grant.expired", "g"),
+        ("balance.depleted",),
+        ("grant.issued", "h"),
+        ("balance.recovered", "r", "50"),
+    ]
+
+
+def test_a_new_threshold_starts_armed() -> None:
+    """An update replaces the rules: what was fired stays fired, what is new fires if it is met."""
+    rule = {"id": "r", "measure": "consumed_percent"}
+    outcome = drawn(
+        account(alerts=[{**rule, "thresholds": ["50"]}]),
+        grant("g", "10"),
+        line(T, "a", "p", "7"),
+        account(alerts=[{**rule, "thresholds": ["50", "60", "80"]}]),
+    )
+    assert alerts(outcome)[1:] == [("balance.low", "r", "50"), ("balance.low", "r", "60")]
+
+
+def test_the_same_grant_again_changes_nothing_and_another_of_its_id_is_refused() -> None:
+    """`10` and `10.0` are the same content; 11 is a conflict, and its bytes are kept."""
+    outcome = drawn(account(), grant("g", "10"), grant("g", "10.0"), grant("g", "11"))
+    assert postings(outcome) == [("issued", "g", "10")]
+    [refused] = outcome.refused
+    assert (refused.account, refused.reason) == ("a", "conflict")
+    assert json.loads(refused.data)["amount"] == "11"
+
+
+def test_the_greatest_amounts_stay_exact() -> None:
+    """10^18 credits less 10^-9, in many lines of one batch: nothing wraps, nothing rounds."""
+    whole = str(10**18)
+    lines = [line(T, "a", "p", f"{10**18 - 1}.999999999"), *[line(T, "a", "q", whole)] * 40]
+    outcome = drawn(account(alerts=[]), grant("g", whole), *lines)
+    assert held(outcome)["overage"] == "39999999999999999999.999999999"
+    assert held(outcome)["available"] == "0"
+
+
+def test_an_alert_as_a_cloudevent() -> None:
+    """Texts for amounts, the account as subject, the place that told it."""
+    outcome = drawn(account(), grant("g", "2.5"))
+    event = json.loads(outcome.alerts[0].to_cloudevent())
+    assert event.pop("id") == outcome.alerts[0].id
+    assert event == {
+        "specversion": "1.0",
+        "source": "drawdown",
+        "type": "credits.grant.issued",
+        "subject": "a",
+        "time": "2026-03-01T00:00:00Z",
+        "datacontenttype": "application/json",
+        "data": {"grant": "g", "amount": "2.5", "at": "2026-03-01T00:00:00Z", "position": "0:0:1"},
+    }
+
+
+def test_a_row_comes_back_from_its_bytes() -> None:
+    """Beyond 64 bits, in any order of fired thresholds, whatever the texts hold."""
+    grants = [a_grant('g"é', issued=BIG, remaining=BIG, products=("p", "q")), a_grant("h")]
+    row = BalanceRow("a", '{"name":"\\"é"}', 7, BIG * 50, above_zero=True, grants=grants)
+    row.fired = {("r", "95"), ("r", "50")}
+    raw = encode_row(row)
+    assert decode_row(raw) == row
+    assert encode_row(decode_row(raw)) == raw
+    row.grants[0].consumed, row.grants[0].remaining = 1, BIG - 1
+    assert decode_row(encode_row(row)) == row
+
+
+def test_next_due_is_the_earliest_of_what_is_still_to_happen() -> None:
+    """A scheduled grant's beginning, an active one's end; an expired grant has neither."""
+    scheduled = a_grant("s", state="scheduled", effective_at=300, expires_at=400)
+    active, expired = a_grant("a"), a_grant("e", state="expired", expires_at=50)
+    assert next_due(BalanceRow("a", "", 0, grants=[scheduled, active, expired])) == 200
+    assert next_due(BalanceRow("a", "", 0, grants=[scheduled, expired])) == 300
+    assert next_due(BalanceRow("a", "", 0, grants=[expired])) is None
+
+
+def test_conservation_names_the_grant_that_does_not_add_up() -> None:
+    """A unit too many, and a negative part."""
+    whole, more = a_grant("whole"), a_grant("more", remaining=11)
+    negative = a_grant("negative", remaining=-1, consumed=11)
+    breaches = check_conservation(BalanceRow("a", "", 0, grants=[whole, more, negative]))
+    assert [text.split(":")[0] for text in breaches] == ["a/more", "a/negative"]
