@@ -32,6 +32,7 @@ class WorkerStatus:
     """The state that health tells: written by the worker, read by its server and watchdog."""
 
     worker: str
+    joined: bool = False
     ready: bool = False
     stopping: bool = False
     waiting_for: str | None = None
@@ -126,12 +127,11 @@ def _watch(
             logger.warning("watchdog: %s", error)
             token = seen
         now = time.monotonic()
-        if token != seen or status.lag_records == 0:
+        if token != seen or (status.joined and status.lag_records == 0):
             seen, since = token, now
         elif now - since > progress_seconds:
-            status.stalled = (
-                f"{status.lag_records} records of lag, no progress for {now - since:.0f} s"
-            )
+            what = f"{status.lag_records} records of lag" if status.joined else "not in its group"
+            status.stalled = f"{what}, no progress for {now - since:.0f} s"
             logger.error("%s: %s; ending", status.worker, status.stalled)
             time.sleep(_LAST_PROBE_SECONDS)
             os._exit(ProgressError.exit_code)

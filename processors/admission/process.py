@@ -58,6 +58,7 @@ def run_admission(
     """Run until SIGTERM or SIGINT; any error ends the process at once, with its exit code."""
     worker = AdmissionWorker(settings, _Metrics())
     status = _Status(worker.status)
+    status.joined = True  # librdkafka raises what keeps a member out of its group
 
     def stop(*_: object) -> None:
         status.stopping = True

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
@@ -25,13 +25,14 @@ from yarl import URL
 
 from projections.fold.stage import Record, StagePartition
 from projections.health import WorkerStatus, report_end
-from schemas.errors import DrawdownError
+from schemas.errors import DrawdownError, LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES, Topic
 
 T = TypeVar("T")
 FRAMES_PER_BATCH: Final = 16
 TAKE_SECONDS: Final = 0.05
 SETTLE_SECONDS: Final = 0.02
+DRAIN_SECONDS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class HostSettings:
 
 class _Consumer(driver.Consumer):
     """Seeks to the stage's own positions wherever Faust seeks to committed offsets."""
+
+    async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:  # noqa: ANN401
+        """The worker is a member now, though perhaps of no partition."""
+        cast("_Transport", self.transport).host.joined()
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
         await super().perform_seek()
@@ -96,13 +102,26 @@ class FaustHost:
             loop.add_signal_handler(number, self._stop.set)
         app = self._app()
         app.finalize()
-        await app.start()
+        start = asyncio.create_task(app.start())
+        stop = asyncio.create_task(self._stop.wait())
         settle = asyncio.create_task(self._settle_forever())
-        await self._stop.wait()
+        await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.done():
+            start.result()
+            await stop
         self._status.stopping = True
         settle.cancel()
-        await self._in_thread(self._drain)
-        await app.stop()
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._in_thread(self._drain)
+                await app.stop()
+        except TimeoutError:
+            message = f"not drained within {DRAIN_SECONDS} s: what is pending is folded again"
+            _end(LogUnavailable(message))
+
+    def joined(self) -> None:
+        """The group has taken the worker in."""
+        self._status.joined = True
 
     async def assigned(self, numbers: set[int]) -> dict[int, int]:
         """Open these partitions afresh, forget all others; gives the offset to read each from."""
@@ -192,9 +211,11 @@ def _or_end(call: Callable[[], T]) -> T:
     """The process's edge: no error may reach Faust, which would go on past the records at hand."""
     try:
         return call()
-    except DrawdownError as error:
-        report_end(error)
-        os._exit(error.exit_code)
     except BaseException as error:  # noqa: BLE001 - a bug ends the process too, with its trace
-        report_end(error)
-        os._exit(1)
+        _end(error)
+
+
+def _end(error: BaseException) -> NoReturn:
+    """At once, with nothing more sent or committed: a thread may hang in a client library."""
+    report_end(error)
+    os._exit(error.exit_code if isinstance(error, DrawdownError) else 1)

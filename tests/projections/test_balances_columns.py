@@ -85,7 +85,7 @@ def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
                 rows.append({"kind": int(RatedKind.UNRATED), "at": now, "account": "x"})
             case _:
                 cost = draw(st.sampled_from(("0", "0.1", "0.1", "0.5", "1", "2.5", "7", "120")))
-                late = draw(st.sampled_from((0, 0, 0, -1, -3 * HOUR, -30 * HOUR)))
+                late = draw(st.sampled_from((0, 0, 0, -1, -3 * HOUR, -30 * HOUR, HOUR)))
                 product = draw(st.sampled_from(("p", "q")))
                 rows.append(line(now, draw(st.sampled_from(ACCOUNTS)), product, cost, now + late))
     return rows

@@ -14,75 +14,20 @@ from projections.balances.row import (
     encode_row,
     next_due,
 )
-from projections.balances.summary import summarise
-from schemas.numbers import Credits
-from schemas.times import format_instant
-from tests.builders import (
-    Outcome,
-    at,
-    drawn_by_columns,
-    drawn_by_reference,
-    line,
-    rated,
-    rated_document,
-    rated_tick,
+from tests.builders import at, line, rated_tick
+from tests.projections.balances import (
+    DAY,
+    HOUR,
+    T,
+    account,
+    alerts,
+    drawn,
+    grant,
+    held,
+    postings,
 )
 
-DAY = 86_400_000_000
-HOUR = DAY // 24
-T = at("2026-03-01")
 BIG = 10**27
-
-
-def account(when: int = T, **terms: Any) -> dict[str, Any]:
-    """An account document `a`."""
-    return rated_document(when, {"kind": "Account", "id": "a", "rate_card": "standard", **terms})
-
-
-def grant(name: str, amount: str, when: int = T, **terms: Any) -> dict[str, Any]:
-    """A grant document of `a`, effective at once unless `terms` say otherwise."""
-    terms = {"effective_at": T, **terms}
-    for field in ("effective_at", "expires_at"):
-        if field in terms:
-            terms[field] = format_instant(terms[field])
-    fields = {"kind": "Grant", "id": name, "account": "a", "type": "prepaid", "amount": amount}
-    return rated_document(when, {**fields, **terms})
-
-
-def drawn(*rows: dict[str, Any]) -> Outcome:
-    """What the reference does with the rows; the columns do the same, whole and row by row."""
-    frame = rated(rows)
-    expected = drawn_by_reference(frame)
-    singly = [frame.slice(place, 1) for place in range(frame.height)]
-    for parts in ([frame], singly):
-        actual = drawn_by_columns(parts)
-        assert expected.ledger.equals(actual.ledger)
-        assert expected.alerts == actual.alerts
-        assert expected.refused == actual.refused
-        assert expected.rows == actual.rows
-    return expected
-
-
-def postings(outcome: Outcome) -> list[tuple[str, str | None, str]]:
-    """(posting, grant, amount) of the ledger in order."""
-    rows = outcome.ledger.select("posting", "grant", "amount").iter_rows()
-    return [(kind, name, str(Credits.parse(amount))) for kind, name, amount in rows]
-
-
-def alerts(outcome: Outcome) -> list[tuple[str, ...]]:
-    """Each alert's last word, then its rule and threshold or its grant."""
-    told = []
-    for alert in outcome.alerts:
-        subject = (alert.rule, alert.threshold, alert.grant)
-        told.append((alert.type.removeprefix("credits."), *(text for text in subject if text)))
-    return told
-
-
-def held(outcome: Outcome) -> dict[str, Any]:
-    """The summary of `a`; its row is whole."""
-    row = decode_row(outcome.rows["a"])
-    assert check_conservation(row) == []
-    return summarise(row)
 
 
 def a_grant(name: str, **terms: Any) -> GrantRow:
@@ -116,7 +61,8 @@ def test_the_burn_order_takes_each_key_before_the_next() -> None:
         a_grant("t", expires_at=None, type="promotional"),
         a_grant("0", priority=51),
     ]
-    assert [g.id for g in sorted(order[::-1], key=burn_key)] == [g.id for g in order]
+    shuffled = order[::-1]
+    assert [g.id for g in sorted(shuffled, key=burn_key)] == [g.id for g in order]
 
 
 @pytest.mark.parametrize(
@@ -240,13 +186,13 @@ def test_what_is_due_comes_first_and_is_stamped_with_its_due_time() -> None:
         account(alerts=[{"id": "r", "measure": "remaining_amount", "thresholds": ["3"]}]),
         grant("b", "5", expires_at=due),
         grant("a", "4", expires_at=due),
-        grant("next", "10", effective_at=due),
+        grant("0next", "10", effective_at=due),
         line(due + 5 * HOUR, "a", "p", "8"),
     )
     assert postings(outcome)[3:] == [
         ("expired", "a", "4"),
         ("expired", "b", "5"),
-        ("consumed", "next", "8"),
+        ("consumed", "0next", "8"),
     ]
     ends = outcome.ledger.get_column("at").to_list()
     assert ends == [T, T, T, due, due, due + 5 * HOUR]
@@ -255,6 +201,19 @@ def test_what_is_due_comes_first_and_is_stamped_with_its_due_time() -> None:
         ("grant.expired", "b"),
         ("balance.low", "r", "3"),
     ]
+
+
+def test_what_time_causes_is_told_with_the_last_item_of_its_instant() -> None:
+    """Grants become effective after expiries, whatever their ids; the tick's own time is nowhere."""
+    due = T + DAY
+    rows = [
+        account(alerts=[{"id": "r", "measure": "remaining_amount", "thresholds": ["3"]}]),
+        grant("z", "5", expires_at=due),
+        grant("0", "1", effective_at=due),
+    ]
+    for late in (0, HOUR, DAY):
+        low = drawn(*rows, rated_tick(due + late)).alerts[-1]
+        assert (low.rule, low.at, low.cause.key) == ("r", due, f"0@{due}")
 
 
 def test_a_grant_past_its_end_is_issued_and_expires_at_once() -> None:
