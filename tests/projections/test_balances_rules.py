@@ -204,7 +204,7 @@ def test_what_is_due_comes_first_and_is_stamped_with_its_due_time() -> None:
 
 
 def test_what_time_causes_is_told_with_the_last_item_of_its_instant() -> None:
-    """Grants become effective after expiries, whatever their ids; the tick's own time is nowhere."""
+    """Grants become effective after expiries, whatever their ids; ticks only tell it."""
     due = T + DAY
     rows = [
         account(alerts=[{"id": "r", "measure": "remaining_amount", "thresholds": ["3"]}]),
