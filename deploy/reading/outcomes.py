@@ -14,7 +14,9 @@ import polars as pl
 from deploy.reading.evidence import RAW_TOPICS, Evidence, RawLog
 from deploy.reading.report import Invariant
 from processors.admission.envelope import Usage, decode_event
+from processors.admission.metered import negative, value_paths
 from projections.fold.log import Read
+from schemas.documents import parse_document
 from schemas.frames import JournalKind, Source
 from schemas.reasons import Reason, Refusal
 
@@ -77,6 +79,7 @@ def _check_source(evidence: Evidence, source: Source, found: Invariant) -> Itera
         reached = evidence.journal.vector[source]
         found.differ(f"{where}: acknowledged to {acknowledged}, the journal reaches {reached}")
     _note_cut(raw, where, found)
+    paths = _value_paths(evidence.journal.rows)
     seen = set()
     for record in raw.records():
         offset = record[0]
@@ -86,6 +89,8 @@ def _check_source(evidence: Evidence, source: Source, found: Invariant) -> Itera
                 found.differ(f"{where} offset {offset}: {wrong}")
         elif offset in refused:
             yield from _check_refused(source, record, refused[offset], where, found)
+            if refused[offset] == Reason.NEGATIVE_QUANTITY:
+                _check_negative(record, paths, where, found)
         elif offset < acknowledged:
             found.differ(f"{where} offset {offset}: no outcome in the journal")
     found.count(**{f"raw_{source.name.lower()}": len(seen)})
@@ -150,3 +155,20 @@ def _check_refused(
         again = event.reason if isinstance(event, Refusal) else "well-formed"
         if again != reason:
             found.differ(f"{where} offset {offset}: refused as {reason}, but it is {again}")
+
+
+def _value_paths(rows: pl.DataFrame) -> dict[str, list[str]]:
+    """What any product that ever stood in the journal meters: none can change its value."""
+    documents = rows.filter(pl.col("kind") == int(JournalKind.CATALOG)).get_column("data")
+    return value_paths(map(parse_document, documents))
+
+
+def _check_negative(
+    record: Read, paths: dict[str, list[str]], where: str, found: Invariant
+) -> None:
+    offset, _, value, _, headers = record
+    event = decode_event(value, headers)
+    if not isinstance(event, Usage):
+        found.differ(f"{where} offset {offset}: negative_quantity, but it is {event.reason}")
+    elif negative(event.data, paths.get(event.type, [])) is None:
+        found.differ(f"{where} offset {offset}: negative_quantity, but no metered value is")

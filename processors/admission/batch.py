@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from processors.admission.claims import CLAIMED, DUPLICATE, generations, pack
 from processors.admission.envelope import Usage
-from processors.admission.examine import Examiner, examine_catalog
+from processors.admission.examine import Examiner
 from processors.admission.fingerprint import content_digest, key_digest
 from processors.admission.merge import Run
 from processors.admission.record import RawRecord
@@ -41,7 +41,7 @@ def examined(
     examiner: Examiner, runs: Sequence[Run], records: Sequence[Sequence[RawRecord]]
 ) -> list[Entry]:
     """Examine the records of `runs`, in order; `records` is indexed by Source."""
-    examine = (examine_catalog, examiner.credits, examiner.usage)
+    examine = (examiner.catalog, examiner.credits, examiner.usage)
     return [
         Entry(source, record, examine[source](record))
         for source, start, stop in runs

@@ -19,7 +19,10 @@ MOST_BUFFERED = 20_000
 
 
 class Control:
-    """The reader of control records. `record` takes a message out of the client."""
+    """The reader of control records. `record` takes a message out of the client.
+
+    `log` is what was read of the catalog, from its beginning.
+    """
 
     def __init__(self, settings: AdmissionSettings, record: Callable[[Message], RawRecord]) -> None:
         self._catalog, self._credits = settings.topic(CATALOG), settings.topic(CREDITS)
@@ -28,7 +31,7 @@ class Control:
         low = low_watermark(self._consumer, self._catalog, 0)
         self.first = low
         self._exhausted = -1
-        self._log: list[RawRecord] = []
+        self.log: list[RawRecord] = []
         self._read_to = low
         self._owned: dict[int, tuple[Buffer, Buffer]] = {}
         self._paused: set[int] = set()
@@ -36,7 +39,7 @@ class Control:
 
     def own(self, partition: int, catalog: Buffer, credits_: Buffer) -> None:
         """Fill both buffers from where they stand."""
-        for record in self._log:
+        for record in self.log:
             catalog.append(record)
         if self._exhausted >= self._read_to:
             catalog.reached(self._exhausted)
@@ -88,7 +91,7 @@ class Control:
         record = self._record(message)
         if record.offset < self._read_to:
             return
-        self._log.append(record)
+        self.log.append(record)
         self._read_to = record.offset + 1
         for catalog, _ in self._owned.values():
             catalog.append(record)

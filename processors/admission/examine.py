@@ -3,15 +3,17 @@
 A record is claimed only after it has passed every check here (architecture.md section 3, rule 1),
 and a refused one has claimed nothing: its corrected resend is accepted. The first fault decides:
 those of the envelope (`envelope`), then `forwarded` or `misrouted`, `bad_timestamp`, `too_old`,
-`too_early`; `duplicate` and `conflict` are found last, by the claim.
+`too_early`, `negative_quantity`; `duplicate` and `conflict` are found last, by the claim.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from processors.admission.envelope import Headers, Usage, decode_event
+from processors.admission.metered import Metered
 from processors.admission.record import RawRecord
 from processors.admission.window import Window
 from schemas.documents import Account, Grant, Product, RateCard, parse_document
@@ -43,11 +45,12 @@ TICK: Final = Tick()
 
 @dataclass(frozen=True, slots=True)
 class Examiner:
-    """Examines the records of one partition of `partitions`."""
+    """Examines the records of one partition of `partitions`, in merged order."""
 
     partition: int
     partitions: int
     window: Window
+    metered: Metered = field(default_factory=Metered)
 
     def usage(self, record: RawRecord) -> Outcome:
         """A usage record: a Tick, Usage to be claimed, or why not."""
@@ -64,7 +67,7 @@ class Examiner:
         time = event.time
         window = self.window
         if received_at - window.max_age <= time <= received_at + window.max_lead:
-            return event
+            return self.metered.refuse(event) or event
         refusal = window.refuse(time, received_at)
         assert refusal is not None
         return refusal
@@ -86,6 +89,22 @@ class Examiner:
         if record.received_at == BAD_TIMESTAMP:
             return _bad_timestamp()
         return Document(account, record.value or b"")
+
+    def catalog(self, record: RawRecord) -> Outcome:
+        """A catalog record; what it meters counts for the usage behind it."""
+        outcome = examine_catalog(record)
+        data = outcome.data if isinstance(outcome, Document) else None
+        self.metered.apply(record.offset, data)
+        return outcome
+
+    def catch_up(self, log: Sequence[RawRecord], upto: int) -> None:
+        """Take in what `log` holds of the catalog below offset `upto` and was not seen yet."""
+        if self.metered.through >= upto:
+            return
+        for record in log:
+            if self.metered.through <= record.offset < upto:
+                self.catalog(record)
+        self.metered.through = upto
 
     def _stray(self, event: Usage, headers: Headers | None) -> Refusal:
         owner = partition_of(event.account, self.partitions)

@@ -176,6 +176,7 @@ class AdmissionWorker:
             ]
             counts = merge.writable(views, answered.latest[partition])
             if runs := first(merge.interleave(views, counts), self._settings.batch):
+                owned.examiner.catch_up(self._control.log, owned.vector[Source.CATALOG])
                 self._writer.write(owned, runs)
                 written = True
         self._held_up = bool(answered.owned) and not written

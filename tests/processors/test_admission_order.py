@@ -150,3 +150,41 @@ def test_a_batch_that_crosses_a_generation_is_claimed_in_two_calls() -> None:
     found = list(stretches(batch, 0, 0, edge // 2 or 1))
     assert [s.stop for s in found[:-1]] == [s.start for s in found[1:]]
     assert (found[0].start, found[-1].stop) == (0, 4)
+
+
+def product(value: str) -> bytes:
+    meter = f'{{"event_type": "api.call", "aggregation": "sum", "value": "{value}"}}'
+    return f'{{"kind": "Product", "id": "calls", "meter": {meter}}}'.encode()
+
+
+def test_a_product_counts_from_its_place_in_the_merge_and_a_refused_one_never() -> None:
+    """The second product would change the first one's value: it is a conflict in rating."""
+    catalog = [record(product("n"), 0), record(product("other"), 1)]
+    usage = [record(event(data={"n": -1, "other": 1}), offset) for offset in range(2)]
+    usage.append(record(event(data={"n": 1, "other": -1}), 2))
+    runs = [
+        Run(Source.USAGE, 0, 1),
+        Run(Source.CATALOG, 0, 1),
+        Run(Source.USAGE, 1, 2),
+        Run(Source.CATALOG, 1, 2),
+        Run(Source.USAGE, 2, 3),
+    ]
+    examiner = Examiner(0, 1, Window(3 * DAY, 5 * MINUTE))
+    before, _, after, _, last = examined(examiner, runs, [catalog, [], usage])
+    assert isinstance(before.outcome, Usage)
+    assert isinstance(last.outcome, Usage)
+    assert isinstance(after.outcome, Refusal)
+    assert (after.outcome.reason, after.outcome.path) == (Reason.NEGATIVE_QUANTITY, "data.n")
+
+
+def test_a_successor_knows_what_was_metered_below_its_vector_and_no_more() -> None:
+    log = [record(product("n"), 3), record(b"{", 4), record(product("n"), 5)]
+    negative = record(event(data={"n": "-0.5"}))
+    examiner = Examiner(0, 1, Window(3 * DAY, 5 * MINUTE))
+    examiner.catch_up(log, 3)
+    assert isinstance(examiner.usage(negative), Usage)
+    examiner.catch_up(log, 5)
+    refusal = examiner.usage(negative)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == Reason.NEGATIVE_QUANTITY
+    assert isinstance(examiner.usage(record(event(data={"n": "-0"}))), Usage)

@@ -238,3 +238,31 @@ def test_claims_deleted_under_a_running_worker_end_it_and_are_made_again(
     counts = Counter(outcomes.values())
     assert (counts["usage"], counts[Reason.DUPLICATE]) == (1, 1)
     client.close()
+
+
+def test_a_negative_event_claims_nothing_so_its_corrected_resend_is_accepted(
+    pipeline: Pipeline,
+) -> None:
+    """The worker restarts in between: what is metered is known again from the catalog's log."""
+    product = (
+        b'{"kind": "Product", "id": "tokens", "meter":'
+        b' {"event_type": "llm", "aggregation": "sum", "value": "use.n"}}'
+    )
+    pipeline.producer.produce(pipeline.prefix + CATALOG.name, product, b"tokens")
+    pipeline.account("acme")
+    other = next(a for a in ACCOUNTS if partition_of(a, PARTITIONS) != partition_of("acme", 2))
+    pipeline.account(other)
+    pipeline.flush()
+    time.sleep(0.01)
+    home = partition_of("acme", PARTITIONS)
+    pipeline.usage(b"{", 1 - home)
+    for values in ((-5, "-0.5"), (-1, 5)):
+        for value in values:
+            data = {"use": {"n": value}}
+            pipeline.usage(event(id="e1", type="llm", time=now(), data=data), home)
+        pipeline.flush()
+        with worker(pipeline.kafka, pipeline.redis_url, pipeline.prefix):
+            pipeline.wait()
+    outcomes, _ = pipeline.journal(home)
+    found = [outcomes[Source.USAGE, offset] for offset in range(4)]
+    assert found == [Reason.NEGATIVE_QUANTITY] * 3 + ["usage"]

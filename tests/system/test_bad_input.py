@@ -219,8 +219,8 @@ def bad_usage(now: int) -> list[Bad]:
         Bad("far future", event(now, "future", time="2099-12-31T23:59:59Z"), "too_early"),
         Bad("a repeat", event(now, "kept"), "duplicate"),
         Bad("the id of another", event(now, "kept", tokens=2), "conflict"),
-        Bad("negative", event(now, "neg", tokens=-5), "negative_quantity", "rating"),
-        Bad("negative text", event(now, "neg2", tokens="-0.5"), "negative_quantity", "rating"),
+        Bad("negative", event(now, "neg", tokens=-5), "negative_quantity"),
+        Bad("negative text", event(now, "neg2", tokens="-0.5"), "negative_quantity"),
         *(
             Bad(f"tokens {raw!r}", with_data(now, f"b{index}", raw), "bad_value", "rating", UNRATED)
             for index, raw in enumerate(
