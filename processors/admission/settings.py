@@ -36,7 +36,7 @@ class AdmissionSettings:
     dedupe_window: timedelta = timedelta(days=3)
     tick_busy_seconds: float = 1.0
     tick_idle_seconds: float = 15.0
-    batch: int = 10_000
+    batch: int = 20_000
     broker_time: BrokerTime = "append"
     session_timeout_ms: int = 6_000
     keys_per_generation: int = 1_000_000

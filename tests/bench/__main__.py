@@ -27,10 +27,11 @@ from ingest import Producer
 from ingest.documents import send_documents
 from projections.fold.log import Log
 from schemas.documents import parse_document
-from schemas.topics import CATALOG, CREDITS, JOURNAL, RATED, USAGE
+from schemas.frames import Source
+from schemas.topics import CREDITS, JOURNAL, RATED, USAGE
 from tests.bench.load import accounts, catalog, usage
 
-_POLL_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.1
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -68,12 +69,12 @@ class Bench:
 
     def settled(self, usage_ends: dict[int, int]) -> bool:
         """Is everything up to `usage_ends`, and every document, in its balance?"""
-        credits_ends = self.log.ends(CREDITS.name, self.numbers)
-        catalog_end = self.log.ends(CATALOG.name, [0])[0]
         vectors = self.vectors()
-        for n in self.numbers:
-            if vectors[n] < (catalog_end, credits_ends[n], usage_ends[n]):
-                return False
+        if any(vectors[n][Source.USAGE] < usage_ends[n] for n in self.numbers):
+            return False
+        credits_ends = self.log.ends(CREDITS.name, self.numbers)
+        if any(vectors[n][Source.CREDITS] < credits_ends[n] for n in self.numbers):
+            return False
         for topic, stage in ((JOURNAL, "rating"), (RATED, "balances")):
             ends = self.log.ends(topic.name, self.numbers)
             if any(self.position(stage, n)["offset"] < ends[n] for n in self.numbers):
