@@ -1,9 +1,8 @@
 """The run of a scenario: admission's decisions in memory, then the real folds. Pure.
 
 Each entry lets time pass first (a tick: everything due happens, for every account) and then takes
-its place in the journal, unless it is refused: outside the time window, a `duplicate`, a
-`conflict` (credits.md section 9). A key is remembered for the whole scenario. What rating refuses
-has claimed nothing, so when a key comes again, the event that holds it is folded first.
+its place in the journal, unless it is refused: outside the time window, a negative quantity, a
+`duplicate`, a `conflict` (credits.md section 9). A key is remembered for the whole scenario.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import polars as pl
 from deploy.reading.recompute import fold_plainly, rate_plainly
 from deploy.simulate.scenario import Entry
 from processors.admission.envelope import Usage
+from processors.admission.metered import Metered
 from processors.admission.window import Window
 from processors.rating.columnar import rate
 from processors.rating.rows import RatingRow
@@ -23,7 +23,7 @@ from projections.balances.alerts import Alert
 from projections.balances.columnar import fold
 from projections.balances.row import BalanceRow, decode_row, encode_row, next_due
 from projections.rows import MemoryReader, Rows
-from schemas.documents import Account, Document, Grant, canonical
+from schemas.documents import Account, Document, Grant, Product, RateCard, canonical
 from schemas.frames import JOURNAL_SCHEMA, LEDGER_SCHEMA, RATED_SCHEMA, JournalKind, RatedKind
 from schemas.reasons import Reason
 from schemas.times import parse_duration
@@ -62,8 +62,8 @@ def run(entries: list[Entry], *, reference: bool = False) -> Outcome:
 class _Running:
     reference: bool
     pending: list[dict[str, Any]] = field(default_factory=list)
-    claims: dict[Key, tuple[int, Content]] = field(default_factory=dict)
-    folded: int = 0
+    metered: Metered = field(default_factory=Metered)
+    claims: dict[Key, Content] = field(default_factory=dict)
     rejected: dict[int, Reason] = field(default_factory=dict)
     clock: int = 0
     rated: list[pl.DataFrame] = field(default_factory=list)
@@ -83,32 +83,29 @@ class _Running:
             return
         reason = None
         if isinstance(entry.what, Usage):
-            reason = self._refuse(index, entry.what, entry.at)
+            reason = self._refuse(entry.what, entry.at)
+        elif isinstance(entry.what, Product | RateCard):
+            self.metered.apply(index, canonical(entry.what))
         if reason is not None:
             self.rejected[index] = reason
             return
         placed = {"received_at": entry.at, "journal_offset": index, "row": _ENTRY_ROW}
         self.pending.append({**_journalled(entry.what), **placed})
 
-    def _refuse(self, index: int, usage: Usage, at: int) -> Reason | None:
+    def _refuse(self, usage: Usage, at: int) -> Reason | None:
         """Why the usage is refused, else None: then it has claimed its key."""
-        outside = WINDOW.refuse(usage.time, at)
-        if outside is not None:
-            return outside.reason
+        refusal = WINDOW.refuse(usage.time, at) or self.metered.refuse(usage)
+        if refusal is not None:
+            return refusal.reason
         key, content = (usage.account, usage.source, usage.id), (usage.type, usage.data)
-        if key in self.claims and self.claims[key][0] >= self.folded:
-            self.fold()
         if key not in self.claims:
-            self.claims[key] = (index, content)
+            self.claims[key] = content
             return None
-        return Reason.DUPLICATE if self.claims[key][1] == content else Reason.CONFLICT
+        return Reason.DUPLICATE if self.claims[key] == content else Reason.CONFLICT
 
     def fold(self) -> None:
-        """Rate and draw down what is pending; release the keys of what rating refused."""
-        if not self.pending:
-            return
+        """Rate and draw down what is pending."""
         journal = pl.DataFrame(self.pending, schema=_PLACED)
-        self.folded = self.pending[-1]["journal_offset"] + 1
         self.pending.clear()
         step = rate_plainly if self.reference else rate
         rated, self.clock = step(journal, self.clock, self.rating_rows)
@@ -121,7 +118,6 @@ class _Running:
         refused = rated.filter(pl.col("kind") == int(RatedKind.REFUSED))
         for row in refused.iter_rows(named=True):
             self.rejected[row["journal_offset"]] = Reason(row["reason"])
-            self.claims.pop((row["account"], row["source"], row["id"]), None)
         for late in folded.refused:
             self.rejected[late.journal_offset] = Reason(late.reason)
 

@@ -4,13 +4,18 @@ A negative metered value refuses the event (credits.md section 3). Found here, b
 claimed, its corrected resend is accepted (section 9). Rating looks again: it trusts no stage.
 """
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from processors.admission.envelope import Usage
 from processors.rating.catalog import Catalog
 from processors.rating.extract import at_path, load_data, quantity_of
 from schemas.documents import Product, parse_document
 from schemas.reasons import Reason, Refusal
+
+_SIGNED: Final = re.compile(rb':\s*"?(?:-|\\u002[dD])')
+"""A member whose value begins with a minus, as a number or a decimal string: worth a look."""
 
 
 class Metered:
@@ -30,10 +35,11 @@ class Metered:
 
     def refuse(self, event: Usage) -> Refusal | None:
         """The refusal of an event with a negative metered value, else None."""
-        if event.data is None or b"-" not in event.data:
+        data = event.data
+        if data is None or not (b"-" in data or b"\\u" in data) or not _SIGNED.search(data):
             return None
         paths = self._paths.get(event.type)
-        return None if paths is None else negative(event.data, paths)
+        return None if paths is None else negative(data, paths)
 
 
 def value_paths(documents: Iterable[object]) -> dict[str, list[str]]:

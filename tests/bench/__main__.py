@@ -138,8 +138,7 @@ def bench_stack(kind: str, partitions: int, logs: Path) -> Iterator[Bench]:
             "DRAWDOWN_HEALTH_PORT": "0",
         }
         children = {
-            name: worker(name, environment, logs)
-            for name in ("admission", "rating", "balances")
+            name: worker(name, environment, logs) for name in ("admission", "rating", "balances")
         }
         yield Bench(servers, partitions, children)
 
