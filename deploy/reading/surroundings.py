@@ -5,10 +5,10 @@ from typing import Final
 
 from deploy.settings import Settings
 from processors.admission.claims import Claims
+from projections.fold.connection import redis_client
 from projections.fold.log import Log
 from projections.fold.retry import Patience
 from projections.fold.snapshot import SnapshotReader
-from projections.fold.worker import redis_client
 from schemas.topics import JOURNAL
 
 _KEYS_UNKNOWN: Final = 1  # reading never makes a generation, so its expected size says nothing

@@ -4,14 +4,14 @@ import os
 import signal
 from typing import Final
 
-import redis
-
 from processors.admission.claims import Claims
 from processors.admission.observe import Status
 from processors.admission.settings import AdmissionSettings, microseconds
 from processors.admission.worker import AdmissionWorker
 from projections import metrics
+from projections.fold.connection import check_eviction, redis_client
 from projections.fold.log import Log
+from projections.fold.retry import Patience
 from projections.health import WorkerStatus, report_end, serve_health, watch_progress
 from schemas.errors import DrawdownError
 from schemas.topics import USAGE
@@ -69,6 +69,7 @@ def run_admission(
     server = serve_health(status, health_host, health_port)
     watch_progress(status, _Measure(settings, worker.status), progress_seconds)
     try:
+        Patience().run(lambda: check_eviction(redis_client(settings.redis_url)))
         worker.run()
     except DrawdownError as error:
         report_end(error)
@@ -85,7 +86,7 @@ class _Measure:
     def __init__(self, settings: AdmissionSettings, told: Status) -> None:
         self._told = told
         self._log = Log(settings.kafka, settings.topic_prefix)
-        client = redis.Redis.from_url(settings.redis_url, socket_timeout=10)
+        client = redis_client(settings.redis_url)
         width = microseconds(settings.dedupe_window)
         self._claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
 

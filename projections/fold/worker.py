@@ -7,8 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import redis
-
+from projections.fold.connection import check_eviction, redis_client
 from projections.fold.faust_host import FaustHost, HostSettings
 from projections.fold.log import Log
 from projections.fold.outbox import Outbox
@@ -47,13 +46,6 @@ class StageKind:
     make_fold: Callable[[int, Position, RowReader], Fold]
 
 
-def redis_client(url: str) -> redis.Redis:
-    """A client that fails fast; waiting and repeating is `Patience`'s business."""
-    return redis.Redis.from_url(
-        url, socket_timeout=10.0, socket_connect_timeout=3.0, decode_responses=False
-    )
-
-
 def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
     """Run until SIGTERM or SIGINT. An error ends the process with its exit code."""
     status = WorkerStatus(kind.name)
@@ -66,6 +58,7 @@ def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
     outbox = Outbox(settings.kafka, settings.topic_prefix, status.waiting)
     client = redis_client(settings.redis_url)
     patience = Patience(settings.outage_seconds, status.waiting, lambda: status.stopping)
+    patience.run(lambda: check_eviction(client))
 
     def open_partition(number: int) -> StagePartition:
         store = PartitionStore(client, settings.key_prefix, number, kind.name, patience)
