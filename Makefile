@@ -25,7 +25,9 @@ $(STAMP): pyproject.toml
 demo: venv
 	$(BIN)/drawdown demo
 
-test: lint unit embedded apache
+# The two rounds of integration tests mostly wait, each on servers of its own: they run side by side.
+test: lint unit
+	$(MAKE) --no-print-directory -j2 embedded apache
 
 lint: venv
 	$(BIN)/ruff check .
