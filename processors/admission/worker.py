@@ -27,7 +27,7 @@ from processors.admission.owned import Owned, first
 from processors.admission.patience import LEAST_WAIT, Patience, Stopped
 from processors.admission.settings import AdmissionSettings, microseconds
 from processors.admission.stamps import Stamps
-from processors.admission.writer import Writer
+from processors.admission.writer import Writer, Writing
 from schemas.errors import LogUnavailable
 from schemas.frames import Source
 from schemas.topics import CATALOG, CREDITS, USAGE
@@ -165,7 +165,7 @@ class AdmissionWorker:
         for partition, owned in self._group.owned.items():
             if (end := ends.get((self._usage, partition))) is not None:
                 owned.end = max(end, owned.usage.read_to)
-        written = False
+        asked: Writing | None = None
         for partition, owned in answered.owned.items():
             if self._group.owned.get(partition) is not owned or not owned.ready:
                 continue  # taken away meanwhile, or enough under way
@@ -177,9 +177,12 @@ class AdmissionWorker:
             counts = merge.writable(views, answered.latest[partition])
             if runs := first(merge.interleave(views, counts), self._settings.batch):
                 owned.examiner.catch_up(self._control.log, owned.vector[Source.CATALOG])
-                self._writer.write(owned, runs)
-                written = True
-        self._held_up = bool(answered.owned) and not written
+                before, asked = asked, self._writer.begin(owned, runs)
+                if before is not None:
+                    self._writer.finish(before)
+        if asked is not None:
+            self._writer.finish(asked)
+        self._held_up = bool(answered.owned) and asked is None
 
     def _tick(self) -> None:
         now = time.monotonic()
