@@ -152,6 +152,7 @@ def _group_settings(settings: AdmissionSettings) -> dict[str, object]:
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": max(settings.session_timeout_ms // 6, 100),
         "queued.min.messages": 50_000,
+        "fetch.message.max.bytes": 4_000_000,
         "fetch.queue.backoff.ms": 10,  # a full queue otherwise stops fetching for a second
         "queued.max.messages.kbytes": 65_536,
     }
