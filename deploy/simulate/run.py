@@ -24,7 +24,7 @@ from projections.balances.columnar import fold
 from projections.balances.row import BalanceRow, decode_row, encode_row, next_due
 from projections.rows import MemoryReader, Rows
 from schemas.documents import Account, Document, Grant, Product, RateCard, canonical
-from schemas.frames import JOURNAL_SCHEMA, LEDGER_SCHEMA, RATED_SCHEMA, JournalKind, RatedKind
+from schemas.frames import JOURNAL_SCHEMA, JournalKind, RatedKind
 from schemas.reasons import Reason
 from schemas.times import parse_duration
 
@@ -54,8 +54,7 @@ def run(entries: list[Entry], *, reference: bool = False) -> Outcome:
     running = _Running(reference)
     for index, entry in enumerate(entries):
         running.take(index, entry)
-    running.fold()
-    return running.outcome()
+    return running.fold()
 
 
 @dataclass
@@ -65,15 +64,6 @@ class _Running:
     metered: Metered = field(default_factory=Metered)
     claims: dict[Key, Content] = field(default_factory=dict)
     rejected: dict[int, Reason] = field(default_factory=dict)
-    clock: int = 0
-    rated: list[pl.DataFrame] = field(default_factory=list)
-    ledgers: list[pl.DataFrame] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.store, self.balances = MemoryReader(), MemoryReader()
-        self.rating_rows: Rows[RatingRow] = Rows(self.store, encode_rating, decode_rating)
-        self.balance_rows: Rows[BalanceRow] = Rows(self.balances, encode_row, decode_row, next_due)
 
     def take(self, index: int, entry: Entry) -> None:
         """Time passes up to the entry; then it is journalled or refused."""
@@ -103,33 +93,22 @@ class _Running:
             return None
         return Reason.DUPLICATE if self.claims[key] == content else Reason.CONFLICT
 
-    def fold(self) -> None:
-        """Rate and draw down what is pending."""
+    def fold(self) -> Outcome:
+        """Rate and draw down what was taken."""
         journal = pl.DataFrame(self.pending, schema=_PLACED)
-        self.pending.clear()
-        step = rate_plainly if self.reference else rate
-        rated, self.clock = step(journal, self.clock, self.rating_rows)
-        folded = (fold_plainly if self.reference else fold)(rated, self.balance_rows)
-        self.store.commit(self.rating_rows.take_changes())
-        self.balances.commit(self.balance_rows.take_changes())
-        self.rated.append(rated)
-        self.ledgers.append(folded.ledger)
-        self.alerts.extend(folded.alerts)
+        rating_rows: Rows[RatingRow] = Rows(MemoryReader(), encode_rating, decode_rating)
+        balances = MemoryReader()
+        balance_rows: Rows[BalanceRow] = Rows(balances, encode_row, decode_row, next_due)
+        rated, _ = (rate_plainly if self.reference else rate)(journal, 0, rating_rows)
+        folded = (fold_plainly if self.reference else fold)(rated, balance_rows)
+        balances.commit(balance_rows.take_changes())
         refused = rated.filter(pl.col("kind") == int(RatedKind.REFUSED))
         for row in refused.iter_rows(named=True):
             self.rejected[row["journal_offset"]] = Reason(row["reason"])
         for late in folded.refused:
             self.rejected[late.journal_offset] = Reason(late.reason)
-
-    def outcome(self) -> Outcome:
-        """What came of everything folded so far."""
-        return Outcome(
-            pl.concat([pl.DataFrame(schema=RATED_SCHEMA), *self.rated]),
-            pl.concat([pl.DataFrame(schema=LEDGER_SCHEMA), *self.ledgers]),
-            self.alerts,
-            self.rejected,
-            {name: decode_row(raw) for name, raw in self.balances.rows.items()},
-        )
+        accounts = {name: decode_row(raw) for name, raw in balances.rows.items()}
+        return Outcome(rated, folded.ledger, folded.alerts, self.rejected, accounts)
 
 
 def _journalled(what: Usage | Document) -> dict[str, Any]:

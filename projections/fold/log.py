@@ -23,7 +23,6 @@ class Log:
     def __init__(self, kafka: str, topic_prefix: str = "") -> None:
         self._kafka, self._prefix = kafka, topic_prefix
         self._admin = AdminClient({"bootstrap.servers": kafka, "log_level": 3})
-        self._tail: Consumer | None = None
 
     def name(self, topic: str) -> str:
         """The topic's name in this deployment."""
