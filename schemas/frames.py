@@ -19,7 +19,7 @@ import msgspec
 import polars as pl
 
 MAGIC: Final = b"DDF"
-VERSION: Final = 1
+VERSION: Final = 2
 _HEAD: Final = len(MAGIC) + 2 + 4
 
 CREDITS: Final = pl.Decimal(38, 9)
@@ -75,6 +75,7 @@ _JOURNAL: Final[_Columns] = {
     "id": pl.String,
     "type": pl.String,
     "time": pl.Int64,  # event time, microseconds
+    "contract": pl.String,  # the contract that a usage event names, if it names one
     "data": pl.Binary,  # usage: the bytes of `data`; documents: the document's bytes
 }
 JOURNAL_SCHEMA: Final = pl.Schema(_JOURNAL)
@@ -89,13 +90,21 @@ _RATED: Final[_Columns] = {
     "id": pl.String,
     "time": pl.Int64,
     "product": pl.String,
+    "contract": pl.String,  # the contract that covers the line
+    "named": pl.Boolean,  # the event named that contract
+    "revision": pl.Int64,  # of the contract, in force at event time
+    "override": pl.Int64,  # which of the revision's overrides applied, from 0
     "rate_card": pl.String,
     "version": pl.Int64,
-    "match": pl.String,  # the rate's match as canonical JSON
+    "match": pl.String,  # what the rate that priced it matched, as canonical JSON
+    "period": pl.Int64,  # start of the billing period of the line's key, microseconds
+    "price": pl.String,  # the price as it was applied, as canonical JSON
     "quantity": QUANTITY,
-    "before": QUANTITY,  # the cumulative quantity before this line, for `package`
-    "unit_price": UNIT_PRICE,  # of the rate: unit price, flat price or package price
+    "before": QUANTITY,  # the key's quantity before this line, where the price is cumulative
+    "unit_price": UNIT_PRICE,  # unit price, flat price or package price before a multiplier
     "cost": CREDITS,
+    "entities": pl.String,  # limits by a data path: JSON [[limit, contract or null, entity], ...]
+    "mirror": pl.String,  # of a void: JSON {"overage": units, "slices": [[grant, units], ...]}
     "reason": pl.String,  # unrated and refused rows: a code of schemas.reasons
     "data": pl.Binary,  # documents, unrated and refused rows: the bytes
 }
@@ -113,10 +122,20 @@ _LEDGER: Final[_Columns] = {
     "id": pl.String,
     "time": pl.Int64,
     "product": pl.String,
+    "contract": pl.String,
+    "named": pl.Boolean,
+    "revision": pl.Int64,
+    "override": pl.Int64,
     "rate_card": pl.String,
     "version": pl.Int64,
+    "match": pl.String,
+    "period": pl.Int64,
+    "price": pl.String,
     "quantity": QUANTITY,
     "cost": CREDITS,
+    "entities": pl.String,
+    "unauthorised": pl.Boolean,  # the entitlement check denied the line just before it
+    "reference": pl.String,  # what else belongs to it: a reason, a settlement, a parent grant
 }
 LEDGER_SCHEMA: Final = pl.Schema(_LEDGER)
 _SCHEMAS: Final = {

@@ -32,7 +32,17 @@ class Reason(StrEnum):
     INVALID_DOCUMENT = "invalid_document"
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_PRODUCT = "unknown_product"
+    UNKNOWN_CONTRACT = "unknown_contract"
+    UNKNOWN_GRANT = "unknown_grant"
+    UNKNOWN_PACK = "unknown_pack"
+    UNKNOWN_USAGE = "unknown_usage"
+    UNKNOWN_REQUEST = "unknown_request"
     IMMUTABLE_VERSION = "immutable_version"
+    OUT_OF_ORDER = "out_of_order"
+    ALREADY_RATED = "already_rated"
+    NOT_PENDING = "not_pending"
+    BELOW_CONSUMED = "below_consumed"
+    EXCEEDS_OVERAGE = "exceeds_overage"
     # rating
     NEGATIVE_QUANTITY = "negative_quantity"
     NO_PRODUCT = "no_product"
@@ -62,7 +72,17 @@ DESCRIPTIONS: Final[dict[Reason, str]] = {
     Reason.INVALID_DOCUMENT: "a field is missing, unknown or wrong",
     Reason.UNKNOWN_ACCOUNT: "no account document came before it",
     Reason.UNKNOWN_PRODUCT: "the rate card names a product that does not exist",
+    Reason.UNKNOWN_CONTRACT: "the account has no such contract",
+    Reason.UNKNOWN_GRANT: "the account has no such grant",
+    Reason.UNKNOWN_PACK: "the catalog holds no such pack",
+    Reason.UNKNOWN_USAGE: "the account has no such usage",
+    Reason.UNKNOWN_REQUEST: "no top-up request of this id is in flight",
     Reason.IMMUTABLE_VERSION: "a version in effect can only gain rates for further products",
+    Reason.OUT_OF_ORDER: "it would take effect before the contract's latest revision",
+    Reason.ALREADY_RATED: "the usage was priced meanwhile",
+    Reason.NOT_PENDING: "the grant does not wait for its funding",
+    Reason.BELOW_CONSUMED: "the grant would hold less than was consumed of it",
+    Reason.EXCEEDS_OVERAGE: "it settles more overage than there is",
     Reason.NEGATIVE_QUANTITY: "a metered value is negative",
     Reason.NO_PRODUCT: "no product meters this event type",
     Reason.BAD_VALUE: "the metered value is missing or not an exact number",
