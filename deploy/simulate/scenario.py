@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from deploy.simulate.json_text import json_bytes
 from processors.admission.envelope import DEPTH, Usage, decode_structured
-from schemas.coverage import KINDS
 from schemas.documents import (
     CATALOG_KINDS,
+    COMMAND_KINDS,
     Account,
     Document,
     Grant,
@@ -38,7 +38,7 @@ from schemas.yaml import load_yaml
 
 DOCUMENT_KINDS: Final = {"account": "Account", "grant": "Grant"}
 SUPPORTED: Final = ("usage", "tick", "catalog", *DOCUMENT_KINDS)
-UNSUPPORTED: Final = frozenset({"contract"} | {kind for kind in KINDS if kind.islower()})
+UNSUPPORTED: Final = frozenset({"contract", *COMMAND_KINDS})
 _PARTS: Final = ("catalog", "timeline")
 _LEVELS: Final = DEPTH + 8
 """Of the whole file: `data` as deep as admission takes it, below its place in the timeline."""

@@ -4,15 +4,28 @@ A field takes exactly its kind: no text for a whole number, no number for a text
 """
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from schemas.money import Money, check_currency
 from schemas.numbers import Credits, Fixed, NumberText, Quantity, UnitPrice
-from schemas.times import parse_duration, zone
+from schemas.times import TimeError, parse_duration, parse_instant, zone
 
 CONTRADICTION: Final = "contradiction"
+END_OF_PERIOD: Final = "end_of_period"
 Fault = tuple[str, str]
 """A path within the document, and what was expected there."""
 
@@ -35,6 +48,18 @@ def _not_negative(value: Fixed) -> Fixed:
     return value
 
 
+def _not_zero(value: Fixed) -> Fixed:
+    if not value.units:
+        raise PydanticCustomError("not_zero", "expected more or less than 0")
+    return value
+
+
+def _whole(value: Fixed) -> Fixed:
+    if value.units % 10**value.DECIMALS:
+        raise PydanticCustomError("whole", "expected a whole number")
+    return value
+
+
 def _known_zone(value: str) -> str:
     zone(value)
     return value
@@ -45,20 +70,72 @@ def _exact_duration(value: str) -> str:
     return value
 
 
+def _lifetime(value: str) -> str:
+    duration = parse_duration(value)
+    if not (duration.months or duration.days or duration.exact):
+        raise PydanticCustomError("lifetime", "expected more than no time")
+    return value
+
+
+def _period_or_lifetime(value: str) -> str:
+    return value if value == END_OF_PERIOD else _lifetime(value)
+
+
+def _local_date(value: Any) -> date:  # noqa: ANN401 - whatever the document holds
+    if not isinstance(value, str) or len(value) != len("2026-01-01"):
+        message = f"expected a date such as 2026-01-01, got {str(value)[:40]!r}"
+        raise TimeError(message)
+    parse_instant(f"{value}T00:00:00Z")
+    return date.fromisoformat(value)
+
+
 Name = Annotated[str, Field(min_length=1, max_length=1024), BeforeValidator(_is_text)]
 Id = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"), BeforeValidator(_is_text)
 ]
+GrantId = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,255}$"), BeforeValidator(_is_text)
+]
+"""Of any grant, also of one that a rollover (`<root>~<n>`) or a rule (`<rule>@<date>`) made."""
+Tag = Annotated[str, Field(min_length=1, max_length=128), BeforeValidator(_is_text)]
 DottedPath = Annotated[
     str, Field(pattern=r"^[^.\s]{1,128}(\.[^.\s]{1,128}){0,15}$"), BeforeValidator(_is_text)
 ]
 Matched = Annotated[str, Field(max_length=256), BeforeValidator(_is_text)]
+Match = Annotated[dict[DottedPath, Matched], Field(max_length=16)]
+"""Dotted paths into `data`, each with the text that must stand there."""
+Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=1_000)]
+Tags = Annotated[tuple[Tag, ...], Field(min_length=1, max_length=1_000)]
+
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
 ExactDuration = Annotated[str, Field(max_length=32), AfterValidator(_exact_duration)]
+Lifetime = Annotated[str, Field(max_length=32), AfterValidator(_lifetime)]
+"""A duration that is not nothing; one with months is run in the account's time zone."""
+PeriodOrLifetime = Annotated[str, Field(max_length=32), AfterValidator(_period_or_lifetime)]
+LocalDate = Annotated[
+    date,
+    PlainValidator(_local_date),
+    PlainSerializer(date.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+
 PositiveCredits = Annotated[Credits, AfterValidator(_positive)]
-PositiveQuantity = Annotated[Quantity, AfterValidator(_positive)]
 NotNegativeCredits = Annotated[Credits, AfterValidator(_not_negative)]
+NotZeroCredits = Annotated[Credits, AfterValidator(_not_zero)]
+PositiveQuantity = Annotated[Quantity, AfterValidator(_positive)]
+NotNegativeQuantity = Annotated[Quantity, AfterValidator(_not_negative)]
+WholeQuantity = Annotated[Quantity, AfterValidator(_positive), AfterValidator(_whole)]
 Price = Annotated[UnitPrice, AfterValidator(_not_negative)]
+
+Whole = Annotated[int, Field(strict=True, ge=0, le=2**31)]
+Counted = Annotated[int, Field(strict=True, ge=1, le=2**31)]
+Flag = Annotated[bool, Field(strict=True)]
+Priority = Annotated[int, Field(strict=True, ge=0, le=100)]
+Currency = Annotated[
+    Name,
+    AfterValidator(check_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217"}),
+]
 
 
 class Strict(BaseModel):
@@ -80,6 +157,18 @@ class Strict(BaseModel):
         return self
 
 
+class Cost(Strict):
+    """What was paid: a decimal amount of an ISO 4217 currency."""
+
+    amount: NotNegativeCredits
+    currency: Currency
+
+    @property
+    def money(self) -> Money:
+        """The same as an amount that can be added to others of its currency."""
+        return Money(self.amount.units, self.currency)
+
+
 def repeated(values: Iterable[object], path: str, expected: str) -> Iterable[Fault]:
     """A fault at each place of `path` (with `{}` for its index) whose value came before."""
     seen = set()
@@ -87,3 +176,11 @@ def repeated(values: Iterable[object], path: str, expected: str) -> Iterable[Fau
         if value in seen:
             yield path.format(index), expected
         seen.add(value)
+
+
+def named_twice(
+    products: tuple[str, ...] | None, tags: tuple[str, ...] | None = None
+) -> Iterable[Fault]:
+    """A fault at each product and tag that came before in its list."""
+    yield from repeated(products or (), "products[{}]", "expected each product once")
+    yield from repeated(tags or (), "tags[{}]", "expected each tag once")

@@ -1,34 +1,50 @@
 """From bytes or loaded YAML to a document, or to every fault in it with its path."""
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.coverage import unsupported_faults
-from schemas.documents.account import Account, Grant
-from schemas.documents.catalog import Product, RateCard
+from schemas.documents.account import Account
+from schemas.documents.catalog import Pack, Product, RateCard
+from schemas.documents.commands import COMMANDS, Command
+from schemas.documents.contract import Contract
 from schemas.documents.fields import CONTRADICTION
+from schemas.documents.grant import Grant
 from schemas.reasons import Reason, Refusal
 from schemas.strict_json import load_json, shape_fault
 
-Document = Product | RateCard | Account | Grant
-MODELS: Final[dict[str, type[Product] | type[RateCard] | type[Account] | type[Grant]]] = {
-    "Product": Product,
-    "RateCard": RateCard,
-    "Account": Account,
-    "Grant": Grant,
+Document = Product | RateCard | Pack | Account | Contract | Grant | Command
+
+_CATALOG: Final[tuple[type[Document], ...]] = (Product, RateCard, Pack)
+_CREDITS: Final[tuple[type[Document], ...]] = (Account, Contract, Grant, *COMMANDS)
+
+
+def _kind(model: type[Document]) -> str:
+    kind: str = model.model_fields["kind"].default
+    return kind
+
+
+MODELS: Final[dict[str, type[Document]]] = {_kind(model): model for model in _CATALOG + _CREDITS}
+CATALOG_KINDS: Final = tuple(map(_kind, _CATALOG))
+CREDITS_KINDS: Final = tuple(map(_kind, _CREDITS))
+COMMAND_KINDS: Final = CREDITS_KINDS[-len(COMMANDS) :]
+
+_PRICES: Final = ("unit", "flat", "package", "graduated", "volume")
+_ALTERNATIVES: Final = {
+    "price": _PRICES,
+    "rate_card": ("<id>", "<pinned>"),
+    "cap": ("<credits>", "<percent>"),
 }
-CATALOG_KINDS: Final = ("Product", "RateCard")
-_PRICE_TAGS: Final = ("unit", "flat", "package")
+"""What pydantic puts behind a field's name to say which alternative it took."""
 
 
 def parse_document(raw: bytes | dict[str, Any]) -> Document | list[Refusal]:
     """A document from JSON bytes or from loaded JSON or YAML; else its faults, never an exception.
 
-    What is not supported yet comes first; then the other faults in the order of the model's fields.
+    The faults come in the order of the model's fields.
     """
     loaded = load_json(raw) if isinstance(raw, bytes) else raw
     fault = loaded if isinstance(loaded, Refusal) else shape_fault(loaded)
@@ -37,22 +53,18 @@ def parse_document(raw: bytes | dict[str, Any]) -> Document | list[Refusal]:
     if not isinstance(loaded, dict):
         return [Refusal(Reason.INVALID_DOCUMENT, "expected an object with `kind` and `id`")]
     kind = loaded.get("kind")
-    unsupported = unsupported_faults(kind, loaded)
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        return unsupported or [_unknown_kind(loaded)]
+        return [_unknown_kind(loaded)]
     try:
-        document = model.model_validate(loaded)
+        return model.model_validate(loaded)
     except ValidationError as error:
-        found = [fault for item in _meant(error) for fault in _faults(item)]
-        return unsupported + [fault for fault in found if not _said_by(unsupported, fault)]
-    return unsupported or document
+        return [fault for item in _meant(error) for fault in _faults(item)]
 
 
 def canonical(document: Document) -> bytes:
     """Compact JSON with sorted keys, defaults filled in and canonical numbers."""
-    content = document.model_dump(mode="json")
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return msgspec.json.encode(document.model_dump(), order="deterministic")
 
 
 def _unknown_kind(loaded: dict[str, Any]) -> Refusal:
@@ -60,14 +72,6 @@ def _unknown_kind(loaded: dict[str, Any]) -> Refusal:
     if "kind" not in loaded:
         return Refusal(Reason.UNKNOWN_KIND, expected, "kind")
     return Refusal(Reason.UNKNOWN_KIND, f"{expected}, got {str(loaded['kind'])[:64]!r}", "kind")
-
-
-def _said_by(unsupported: list[Refusal], fault: Refusal) -> bool:
-    path = fault.path or ""
-    return any(
-        path == said or path.startswith((f"{said}.", f"{said}[")) or said.startswith(f"{path}.")
-        for said in (refusal.path or "" for refusal in unsupported)
-    )
 
 
 def _meant(error: ValidationError) -> list[ErrorDetails]:
@@ -84,7 +88,7 @@ def _faults(item: ErrorDetails) -> Iterator[Refusal]:
             yield Refusal(Reason.INVALID_DOCUMENT, expected, f"{path}.{inner}" if path else inner)
         return
     if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        path, message = f"{path}.model", f"expected one of {', '.join(_PRICE_TAGS)}"
+        path, message = f"{path}.model", f"expected one of {', '.join(_PRICES)}"
     elif item["type"] == "extra_forbidden":
         message = "unknown field"
     else:
@@ -93,11 +97,12 @@ def _faults(item: ErrorDetails) -> Iterator[Refusal]:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    path, before = "", None
+    path: str = ""
+    before: int | str | None = None
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part != "[key]" and not (before == "price" and part in _PRICE_TAGS):
+        elif part != "[key]" and part not in _ALTERNATIVES.get(str(before), ()):
             path += f".{part}" if path else part
         before = part
     return path
