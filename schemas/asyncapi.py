@@ -10,6 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from schemas import topics
+from schemas.documents import CATALOG_KINDS, CREDITS_KINDS
 from schemas.frames import JOURNAL_SCHEMA, LEDGER_SCHEMA, RATED_SCHEMA
 from schemas.topics import FOR_EVER, Topic
 
@@ -19,8 +20,8 @@ _CLOUD_EVENT: Final = "application/cloudevents+json"
 _FRAME: Final = "application/vnd.drawdown.frame"
 _MESSAGES: Final[dict[str, tuple[str, ...]]] = {
     topics.USAGE.name: ("UsageEvent",),
-    topics.CREDITS.name: ("Account", "Grant"),
-    topics.CATALOG.name: ("Product", "RateCard"),
+    topics.CREDITS.name: CREDITS_KINDS,
+    topics.CATALOG.name: CATALOG_KINDS,
     topics.JOURNAL.name: ("JournalFrame",),
     topics.RATED.name: ("RatedFrame",),
     topics.LEDGER.name: ("LedgerFrame",),
@@ -89,7 +90,7 @@ def _operation(topic: Topic) -> dict[str, Any]:
 def _messages(files: Mapping[str, str]) -> dict[str, Any]:
     documents = {
         name: {"contentType": "application/json", "payload": _payload(files[name])}
-        for name in ("Account", "Grant", "Product", "RateCard")
+        for name in CREDITS_KINDS + CATALOG_KINDS
     }
     events = {
         name: {"contentType": _CLOUD_EVENT, "payload": _payload(files[name])}

@@ -31,10 +31,10 @@ USAGE: Final = Topic(
     "metering.usage.v1", "one CloudEvent per record, and ticks", "account", 14 * DAY_MILLISECONDS
 )
 CREDITS: Final = Topic(
-    "metering.credits.v1", "accounts, grants and commands, one per record", "account", FOR_EVER
+    "metering.credits.v1", "accounts, contracts, grants and commands", "account", FOR_EVER
 )
 CATALOG: Final = Topic(
-    "metering.catalog.v1", "products and rate cards, one per record", "document id", FOR_EVER, 1
+    "metering.catalog.v1", "products, rate cards and packs", "document id", FOR_EVER, 1
 )
 JOURNAL: Final = Topic(
     "metering.journal.v1", "frames of admitted records, one total order", "none", FOR_EVER

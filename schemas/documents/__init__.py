@@ -29,6 +29,7 @@ from schemas.documents.commands import (
 from schemas.documents.contract import (
     Billing,
     Contract,
+    ContractGrant,
     Covers,
     Marketplace,
     Override,
@@ -36,7 +37,7 @@ from schemas.documents.contract import (
     PinnedCard,
 )
 from schemas.documents.fields import END_OF_PERIOD, Cost, Id
-from schemas.documents.grant import Grant, GrantTerms
+from schemas.documents.grant import Grant
 from schemas.documents.merge_patch import merge_patch
 from schemas.documents.parse import (
     CATALOG_KINDS,
@@ -96,6 +97,7 @@ __all__ = [
     "Cadence",
     "Command",
     "Contract",
+    "ContractGrant",
     "Cost",
     "Covers",
     "Document",
@@ -104,7 +106,6 @@ __all__ = [
     "FundGrant",
     "GraduatedModel",
     "Grant",
-    "GrantTerms",
     "Id",
     "Limit",
     "Marketplace",

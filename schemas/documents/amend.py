@@ -3,9 +3,8 @@
 from schemas.documents.commands import AmendContract
 from schemas.documents.contract import Contract
 from schemas.documents.merge_patch import merge_patch
-from schemas.documents.parse import canonical, parse_document
+from schemas.documents.parse import parse_document
 from schemas.reasons import Refusal
-from schemas.strict_json import load_json
 
 
 def amended(contract: Contract, amendment: AmendContract) -> Contract | list[Refusal]:
@@ -13,7 +12,6 @@ def amended(contract: Contract, amendment: AmendContract) -> Contract | list[Ref
 
     A fault's path is that of the contract's field (`overrides[0].price.tiers[1].up_to`).
     """
-    merged = merge_patch(load_json(canonical(contract)), amendment.changes)
-    parsed = parse_document(merged)
+    parsed = parse_document(merge_patch(contract.model_dump(), amendment.changes))
     assert isinstance(parsed, Contract | list), parsed
     return parsed

@@ -3,7 +3,7 @@
 A command's identity is (account, kind, id): sent again it changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -30,6 +30,7 @@ from schemas.times import Instant
 class Command(Strict):
     """The base of every command."""
 
+    kind: str
     id: Id
     account: Id
 
@@ -130,13 +131,25 @@ class Backfill(Command):
     event: Annotated[str, Field(min_length=2, max_length=MAX_DOCUMENT_BYTES)]
 
 
-def _exact(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _as_written(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """`value` with its numbers as they were written, for `msgspec.json.encode`."""
-    if isinstance(value, NumberText):
-        return msgspec.Raw(value.encode())
+    if isinstance(value, NumberText) or (isinstance(value, int) and not isinstance(value, bool)):
+        return msgspec.Raw(str(value).encode())
     if isinstance(value, dict):
-        return {name: _exact(inner) for name, inner in value.items()}
-    return [_exact(inner) for inner in value] if isinstance(value, list) else value
+        return {name: _as_written(inner) for name, inner in value.items()}
+    return [_as_written(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _inexact(value: object, path: str) -> Iterator[str]:
+    """Where `value` holds what is no exact JSON value."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _inexact(inner, f"{path}.{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _inexact(inner, f"{path}[{index}]")
+    elif not isinstance(value, str | int | None):
+        yield path
 
 
 class AmendContract(Command):
@@ -145,17 +158,19 @@ class AmendContract(Command):
     kind: Literal["amend_contract"] = "amend_contract"
     contract: Id
     effective_at: Instant
-    changes: Annotated[dict[str, Any], Field(min_length=1), PlainSerializer(_exact)]
+    changes: Annotated[dict[str, Any], Field(min_length=1), PlainSerializer(_as_written)]
     reason: Name | None = None
     by: Name | None = None
 
     def contradictions(self) -> Iterable[Fault]:
-        """A change of what identifies the contract, or of a field that no contract has."""
+        """A change of what identifies the contract or of an unknown field, an inexact number."""
         for name in self.changes:
             if name in ("kind", "id", "account"):
                 yield f"changes.{name}", "expected no change: it identifies the contract"
             elif name not in Contract.model_fields:
                 yield f"changes.{name}", "unknown field"
+        for path in _inexact(self.changes, "changes"):
+            yield path, "expected a text, an exact number, true, false or null"
 
 
 class TerminateContract(Command):

@@ -1,9 +1,9 @@
 """Contracts: a commitment with its own credits, terms and prices (credits.md section 3)."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from schemas.documents.fields import (
     Counted,
@@ -24,7 +24,7 @@ from schemas.documents.fields import Tag as TagName
 from schemas.documents.grant import Grant, GrantTerms
 from schemas.documents.prices import PriceModel
 from schemas.documents.terms import AlertRule, Terms, id_twice
-from schemas.times import Instant
+from schemas.times import Instant, format_instant
 
 
 class PinnedCard(Strict):
@@ -115,11 +115,17 @@ class Payment(Strict):
     currency: Currency
 
 
+class ContractGrant(GrantTerms):
+    """A block of credits of the contract. `effective_at` None: as the contract starts."""
+
+    effective_at: Instant | None = None
+
+
 class Contract(Terms):
     """A commitment of an account over [starts_at, ends_at); `ends_at` None: open-ended.
 
     `burn_policy` None: the account's. `covers` None: every product. `renews` is the contract that
-    this one follows. A grant of `grants` without effective_at takes effect as the contract starts.
+    this one follows.
     """
 
     kind: Literal["Contract"] = "Contract"
@@ -132,21 +138,12 @@ class Contract(Terms):
     overrides: tuple[Override, ...] = Field((), max_length=1_000)
     alerts: tuple[AlertRule, ...] = Field((), max_length=100)
     billing: Billing | None = None
-    grants: tuple[GrantTerms, ...] = Field((), max_length=1_000)
+    grants: tuple[ContractGrant, ...] = Field((), max_length=1_000)
     seats: Whole = 1
     renews: Id | None = None
     marketplace: Marketplace | None = None
     opportunity: Name | None = None
     payment_schedule: tuple[Payment, ...] = Field((), max_length=1_000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _grants_start_with_it(cls, fields: Any) -> Any:  # noqa: ANN401 - whatever the document holds
-        if not isinstance(fields, dict) or not isinstance(fields.get("grants"), list):
-            return fields
-        start = {"effective_at": fields["starts_at"]} if "starts_at" in fields else {}
-        grants = [start | grant if isinstance(grant, dict) else grant for grant in fields["grants"]]
-        return fields | {"grants": grants}
 
     def contradictions(self) -> Iterable[Fault]:
         """Those of the terms, an end before the start, an id twice, a grant of no use."""
@@ -162,16 +159,21 @@ class Contract(Terms):
             if rule.id in granted:
                 yield f"recurring[{index}].id", "expected an id that no grant has"
         for index, grant in enumerate(self.grants):
-            if self.ends_at is not None and grant.effective_at >= self.ends_at:
-                yield f"grants[{index}].effective_at", "expected before the contract ends"
-            if grant.expires_at is not None and grant.expires_at <= self.starts_at:
-                yield f"grants[{index}].expires_at", "expected after the contract starts"
+            yield from self._grant_faults(grant, f"grants[{index}]")
+
+    def _grant_faults(self, grant: ContractGrant, path: str) -> Iterable[Fault]:
+        start = self.starts_at if grant.effective_at is None else grant.effective_at
+        if self.ends_at is not None and start >= self.ends_at:
+            yield f"{path}.effective_at", "expected before the contract ends"
+        if grant.expires_at is not None and grant.expires_at <= max(start, self.starts_at):
+            yield f"{path}.expires_at", "expected later than effective_at and the contract's start"
 
     def own_grants(self) -> tuple[Grant, ...]:
-        """Its `grants` as documents of their own, with account and contract filled in."""
-        return tuple(
-            Grant.model_validate(
-                grant.model_dump() | {"account": self.account, "contract": self.id}
-            )
-            for grant in self.grants
-        )
+        """Its `grants` as documents of their own, with what the contract says filled in."""
+        return tuple(map(self._own, self.grants))
+
+    def _own(self, grant: ContractGrant) -> Grant:
+        owner = {"account": self.account, "contract": self.id}
+        if grant.effective_at is None:
+            owner["effective_at"] = format_instant(self.starts_at)
+        return Grant.model_validate(grant.model_dump() | owner)

@@ -20,13 +20,15 @@ from schemas.times import Instant
 
 
 class GrantTerms(Strict):
-    """A block of credits, whoever owns it. `expires_at` None: it does not expire by itself."""
+    """A block of credits, whoever owns it. `expires_at` None: it does not expire by itself.
+
+    `request` is that of the top-up which the grant answers.
+    """
 
     id: Id
     type: Literal["prepaid", "promotional"]
     amount: PositiveCredits
     cost: Cost | None = None
-    effective_at: Instant
     expires_at: Instant | None = None
     priority: Priority = 50
     products: Ids | None = None
@@ -38,9 +40,7 @@ class GrantTerms(Strict):
     request: Name | None = None
 
     def contradictions(self) -> Iterable[Fault]:
-        """An end before the beginning, a promotion with a cost, a product or a tag twice."""
-        if self.expires_at is not None and self.expires_at <= self.effective_at:
-            yield "expires_at", "expected later than effective_at"
+        """A promotion with a cost, a product or a tag twice."""
         if self.type == "promotional" and self.cost is not None:
             yield "cost", "expected no cost: a promotional grant has none"
         yield from named_twice(self.products, self.tags)
@@ -52,3 +52,10 @@ class Grant(GrantTerms):
     kind: Literal["Grant"] = "Grant"
     account: Id
     contract: Id | None = None
+    effective_at: Instant
+
+    def contradictions(self) -> Iterable[Fault]:
+        """Those of the terms, and an end before the beginning."""
+        yield from super().contradictions()
+        if self.expires_at is not None and self.expires_at <= self.effective_at:
+            yield "expires_at", "expected later than effective_at"
