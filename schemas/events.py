@@ -17,7 +17,7 @@ from schemas.times import Instant
 
 Attribute = Annotated[str, Field(min_length=1, max_length=256)]
 ATTRIBUTE_NAME: Final = r"^[a-z0-9]{1,20}$"
-UNSUPPORTED_ATTRIBUTES: Final = ("contract", "data_base64")
+UNSUPPORTED_ATTRIBUTES: Final = ("data_base64",)
 _NAME: Final = re.compile(ATTRIBUTE_NAME, re.ASCII)
 
 
@@ -29,7 +29,7 @@ def _name_extensions(schema: dict[str, Any]) -> None:
 class UsageEvent(BaseModel):
     """One event of usage, CloudEvents 1.0. (`subject`, `source`, `id`) is its idempotency key.
 
-    Extension attributes may come with it (a name is up to 20 of a-z, 0-9) and are not kept.
+    Other extension attributes may come with it (a name is up to 20 of a-z, 0-9) and are not kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra=_name_extensions)
@@ -40,6 +40,7 @@ class UsageEvent(BaseModel):
     type: Attribute = Field(description="what a product's meter names as its event_type")
     subject: Id = Field(description="the account")
     time: Instant = Field(description="event time: decides price and eligibility")
+    contract: Id | None = Field(None, description="the contract to use, if it covers the product")
     datacontenttype: str | None = None
     dataschema: str | None = None
     traceparent: str | None = Field(None, description="W3C trace context")
@@ -71,8 +72,11 @@ class AlertData(BaseModel):
     threshold: Credits | None = None
     available: Credits | None = None
     issued: Credits | None = None
+    contract: str | None = None
     grant: str | None = None
     amount: Credits | None = None
+    entity: str | None = Field(None, description="of a limit: the value that the event names")
+    request: str | None = Field(None, description="of a top-up: what the grant has to name")
     at: Instant
     position: str = Field(description="in the journal partition: offset:row:ordinal")
 
@@ -87,11 +91,19 @@ class AlertEvent(BaseModel):
     source: Literal["drawdown"] = "drawdown"
     type: Literal[
         "credits.grant.issued",
+        "credits.grant.voided",
+        "credits.grant.refunded",
         "credits.grant.expired",
+        "credits.grant.rolled_over",
+        "credits.grant.expiring",
         "credits.balance.low",
         "credits.balance.recovered",
         "credits.balance.depleted",
         "credits.overage.started",
+        "credits.overage.capped",
+        "credits.overage.due",
+        "credits.topup.requested",
+        "credits.limit.reached",
     ]
     subject: Id = Field(description="the account")
     time: Instant

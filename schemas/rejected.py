@@ -28,7 +28,13 @@ def rejection_headers(
 
 
 def cloud_event(
-    account: str, source: str, id_: str, type_: str, time: int, data: bytes | None
+    account: str,
+    source: str,
+    id_: str,
+    type_: str,
+    time: int,
+    data: bytes | None,
+    contract: str | None = None,
 ) -> bytes:
     """The CloudEvent of an admitted event again, with the bytes of its `data` as they came."""
     event: dict[str, object] = {
@@ -39,6 +45,8 @@ def cloud_event(
         "subject": account,
         "time": format_instant(time),
     }
+    if contract is not None:
+        event["contract"] = contract
     if data is not None:
         event["data"] = msgspec.Raw(data)
     return msgspec.json.encode(event)

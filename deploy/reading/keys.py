@@ -1,6 +1,6 @@
 """I2: a key is folded at most once inside the dedupe window, and what was dropped repeats one.
 
-The key is (subject, source, id); the same content is the same type and the same bytes of `data`
+The key is (subject, source, id); the same content is the same type, contract and bytes of `data`
 (credits.md section 9). A duplicate must repeat an event that was accepted before it, a conflict
 must contradict one: a record dropped for no reason would be lost usage.
 """
@@ -60,11 +60,16 @@ def _unjustified(events: pl.DataFrame, repeats: Sequence[Repeat]) -> Iterator[tu
             "source": [repeat.event.source for repeat in repeats],
             "id": [repeat.event.id for repeat in repeats],
             "says": [repeat.event.type for repeat in repeats],
+            "names": [repeat.event.contract for repeat in repeats],
             "bytes": [repeat.event.data for repeat in repeats],
         },
-        schema_overrides={"bytes": pl.Binary},
+        schema_overrides={"names": pl.String, "bytes": pl.Binary},
     )
-    same = (pl.col("type") == pl.col("says")) & pl.col("data").eq_missing(pl.col("bytes"))
+    same = (
+        (pl.col("type") == pl.col("says"))
+        & pl.col("contract").eq_missing(pl.col("names"))
+        & pl.col("data").eq_missing(pl.col("bytes"))
+    )
     duplicate = pl.col("reason") == str(Reason.DUPLICATE)
     justified = asked.join(events, on=_KEY, how="inner").filter(
         (pl.col("offset") < pl.col("at")) & (duplicate == same)

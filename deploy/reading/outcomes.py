@@ -14,9 +14,9 @@ import polars as pl
 from deploy.reading.evidence import RAW_TOPICS, Evidence, RawLog
 from deploy.reading.report import Invariant
 from processors.admission.envelope import Usage, decode_event
-from processors.admission.metered import negative, value_paths
+from processors.admission.metered import meters_of, negative
 from projections.fold.log import Read
-from schemas.documents import parse_document
+from schemas.documents import Meter, parse_document
 from schemas.frames import JournalKind, Source
 from schemas.reasons import Reason, Refusal
 
@@ -42,6 +42,7 @@ _BY_CONTENT: Final = frozenset(
         Reason.UNSUPPORTED,
     }
 )
+_CONTENT: Final = ("received_at", *Usage.__struct_fields__)
 _REPEATS: Final = frozenset({Reason.DUPLICATE, Reason.CONFLICT})
 
 
@@ -79,7 +80,7 @@ def _check_source(evidence: Evidence, source: Source, found: Invariant) -> Itera
         reached = evidence.journal.vector[source]
         found.differ(f"{where}: acknowledged to {acknowledged}, the journal reaches {reached}")
     _note_cut(raw, where, found)
-    paths = _value_paths(evidence.journal.rows)
+    meters = _meters(evidence.journal.rows)
     seen = set()
     for record in raw.records():
         offset = record[0]
@@ -90,7 +91,7 @@ def _check_source(evidence: Evidence, source: Source, found: Invariant) -> Itera
         elif offset in refused:
             yield from _check_refused(source, record, refused[offset], where, found)
             if refused[offset] == Reason.NEGATIVE_QUANTITY:
-                _check_negative(record, paths, where, found)
+                _check_negative(record, meters, where, found)
         elif offset < acknowledged:
             found.differ(f"{where} offset {offset}: no outcome in the journal")
     found.count(**{f"raw_{source.name.lower()}": len(seen)})
@@ -117,8 +118,7 @@ def _check_once(evidence: Evidence, source: Source, where: str, found: Invariant
 
 def _accepted(rows: pl.DataFrame, source: Source) -> Accepted:
     kinds = [kind for kind, of in _SOURCE_OF.items() if of is source]
-    columns = ["offset", "kind", "received_at", "account", "source", "id", "type", "time", "data"]
-    chosen = rows.filter(pl.col("kind").is_in(kinds)).select(columns)
+    chosen = rows.filter(pl.col("kind").is_in(kinds)).select("offset", "kind", *_CONTENT)
     return {row[0]: row[1:] for row in chosen.iter_rows()}
 
 
@@ -135,8 +135,8 @@ def _wrongly_accepted(source: Source, record: Read, row: tuple[object, ...]) -> 
     event = decode_event(value, headers)
     if not isinstance(event, Usage):
         return f"accepted, but it is {event.reason}: {event.detail}"
-    same = [event.account, event.source, event.id, event.type, event.time] == content
-    return None if same and event.data == data else "the journal holds another event"
+    same = [getattr(event, name) for name in Usage.__struct_fields__] == [*content, data]
+    return None if same else "the journal holds another event"
 
 
 def _check_refused(
@@ -157,18 +157,18 @@ def _check_refused(
             found.differ(f"{where} offset {offset}: refused as {reason}, but it is {again}")
 
 
-def _value_paths(rows: pl.DataFrame) -> dict[str, list[str]]:
-    """What any product that ever stood in the journal meters: none can change its value."""
+def _meters(rows: pl.DataFrame) -> dict[str, list[Meter]]:
+    """What any product that ever stood in the journal meters, with each filter that it had."""
     documents = rows.filter(pl.col("kind") == int(JournalKind.CATALOG)).get_column("data")
-    return value_paths(map(parse_document, documents))
+    return meters_of(map(parse_document, documents))
 
 
 def _check_negative(
-    record: Read, paths: dict[str, list[str]], where: str, found: Invariant
+    record: Read, meters: dict[str, list[Meter]], where: str, found: Invariant
 ) -> None:
     offset, _, value, _, headers = record
     event = decode_event(value, headers)
     if not isinstance(event, Usage):
         found.differ(f"{where} offset {offset}: negative_quantity, but it is {event.reason}")
-    elif negative(event.data, paths.get(event.type, [])) is None:
+    elif negative(event.data, meters.get(event.type, [])) is None:
         found.differ(f"{where} offset {offset}: negative_quantity, but no metered value is")

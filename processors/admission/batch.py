@@ -64,9 +64,8 @@ def stretches(entries: Sequence[Entry], after: int, clock: int, width: int) -> I
             if type(event) is Usage:
                 chosen.append(index)
                 key = key_digest(event.account, event.source, event.id)
-                items.append(
-                    pack(key, entries[index].record.offset, content_digest(event.type, event.data))
-                )
+                content = content_digest(event.type, event.data, event.contract)
+                items.append(pack(key, entries[index].record.offset, content))
         end = entries[places[stop - 1]].record.offset + 1
         yield Stretch(after, end, generation, chosen, items)
         after = end

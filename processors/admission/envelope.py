@@ -7,8 +7,8 @@ catalog; it is valid UTF-8 and JSON, at most DEPTH deep, or None.
 The first fault found decides, in this order: `unsupported` content mode, `too_large`, `not_utf8`,
 `malformed_json`, `too_deep` (so deep that it cannot be read at all: always that), then by
 attribute in the order of REQUIRED `invalid_envelope` (or `unsupported` for another specversion),
-then names of extensions, then `unsupported` attributes. Of a member given twice the last counts.
-Extension attributes are allowed and not kept.
+then `contract`, names of extensions, and `unsupported` attributes. Of a member given twice the last
+counts; a `contract` of null is none. Other extension attributes are allowed and not kept.
 
 Two paths with one answer: msgspec reads the common form at once; whatever it does not accept is
 read again slowly by `_explain`, which alone refuses.
@@ -28,11 +28,11 @@ from schemas.topics import MAX_INPUT_BYTES
 DEPTH: Final = 64
 MAX_ATTRIBUTE: Final = 256
 REQUIRED: Final = ("specversion", "id", "source", "type", "subject", "time")
-_UNSUPPORTED: Final = ("data_base64", "contract")
+_UNSUPPORTED: Final = ("data_base64",)
 
 Headers = Sequence[tuple[str, bytes | None]]
 
-_ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _NAME: Final = re.compile(r"[a-z0-9]{1,20}")
 # A string (open-ended ones too, so a scan is linear whatever the bytes), or a bracket.
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
@@ -45,13 +45,17 @@ _SCALE: Final[tuple[int, ...]] = tuple(10 ** (MICROSECOND_DIGITS - digits) for d
 
 
 class Usage(msgspec.Struct, gc=False):
-    """A well-formed usage event. `time` in microseconds; `data` JSON bytes or None."""
+    """A well-formed usage event. `time` in microseconds; `data` JSON bytes or None.
+
+    `contract` is the contract that it names, if it names one.
+    """
 
     account: str
     source: str
     id: str
     type: str
     time: int
+    contract: str | None
     data: bytes | None
 
 
@@ -62,6 +66,7 @@ class _Envelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     type: str
     subject: str
     time: str
+    contract: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"")
     datacontenttype: str | None = None
     dataschema: str | None = None
@@ -103,23 +108,25 @@ def decode_structured(value: bytes) -> Usage | Refusal:
     except (msgspec.DecodeError, TimeError):
         return _explain(value)
     account, identity, source, kind = found.subject, found.id, found.source, found.type
+    contract = found.contract
     if (
         found.specversion == "1.0"
         and 0 < len(identity) <= MAX_ATTRIBUTE
         and 0 < len(source) <= MAX_ATTRIBUTE
         and 0 < len(kind) <= MAX_ATTRIBUTE
-        and is_account(account)
+        and is_id(account)
+        and (contract is None or is_id(contract))
     ):
         data = bytes(found.data)
         kept = None if not data or data == _NULL else data
-        return Usage(account, source, identity, kind, time, kept)
+        return Usage(account, source, identity, kind, time, contract, kept)
     return _explain(value)
 
 
 @lru_cache(maxsize=1 << 18)
-def is_account(text: str) -> bool:
-    """Whether `text` can be an account's id (credits.md section 3)."""
-    return _ACCOUNT.fullmatch(text) is not None
+def is_id(text: str) -> bool:
+    """Whether `text` can be the id of an account or a contract (credits.md section 3)."""
+    return _ID.fullmatch(text) is not None
 
 
 def instant(text: str) -> int:
@@ -216,6 +223,10 @@ def _assemble(attributes: Mapping[str, object], data: bytes | None) -> Usage | R
         if refusal := _refuse_attribute(name, text):
             return refusal
         texts[name] = str(text)
+    contract = attributes.get("contract")
+    if contract is not None and not (isinstance(contract, str) and is_id(contract)):
+        detail = "expected a contract id: [A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
+        return Refusal(Reason.INVALID_ENVELOPE, detail, "contract")
     for name in attributes:
         if name not in _UNSUPPORTED and not _NAME.fullmatch(name):
             detail = "attribute names are 1 to 20 of a-z and 0-9"
@@ -226,7 +237,9 @@ def _assemble(attributes: Mapping[str, object], data: bytes | None) -> Usage | R
         if attributes.get(name) is not None:
             return Refusal(Reason.UNSUPPORTED, f"{name} is not supported yet", name)
     time = parse_instant(texts["time"])
-    return Usage(texts["subject"], texts["source"], texts["id"], texts["type"], time, data)
+    return Usage(
+        texts["subject"], texts["source"], texts["id"], texts["type"], time, contract, data
+    )
 
 
 def _refuse_attribute(name: str, text: object) -> Refusal | None:  # noqa: PLR0911 - a table
@@ -240,7 +253,7 @@ def _refuse_attribute(name: str, text: object) -> Refusal | None:  # noqa: PLR09
         return Refusal(Reason.INVALID_ENVELOPE, detail, name)
     if name == "specversion" and text != "1.0":
         return Refusal(Reason.UNSUPPORTED, 'expected specversion "1.0"', name)
-    if name == "subject" and not is_account(text):
+    if name == "subject" and not is_id(text):
         detail = "expected an account id: [A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
         return Refusal(Reason.INVALID_ENVELOPE, detail, name)
     if name == "time":

@@ -16,7 +16,8 @@ from processors.admission.envelope import Headers, Usage, decode_event
 from processors.admission.metered import Metered
 from processors.admission.record import RawRecord
 from processors.admission.window import Window
-from schemas.documents import Account, Grant, Product, RateCard, parse_document
+from schemas.documents import Account, Pack, Product, RateCard, parse_document
+from schemas.documents import Document as Parsed
 from schemas.partition import partition_of
 from schemas.reasons import Reason, Refusal
 from schemas.topics import MAX_INPUT_BYTES
@@ -73,16 +74,13 @@ class Examiner:
         return refusal
 
     def credits(self, record: RawRecord) -> Outcome:
-        """A credits record: an account or a grant of this partition's accounts."""
+        """A credits record: a document or a command of this partition's accounts."""
         document = parse(record.value)
         if isinstance(document, Refusal):
             return document
-        if isinstance(document, Account):
-            account = document.id
-        elif isinstance(document, Grant):
-            account = document.account
-        else:
+        if isinstance(document, Product | RateCard | Pack):
             return _elsewhere(document.kind, "catalog")
+        account = document.id if isinstance(document, Account) else document.account
         if (owner := partition_of(account, self.partitions)) != self.partition:
             detail = f"account {account} belongs to partition {owner}, not {self.partition}"
             return Refusal(Reason.MISROUTED, detail, None)
@@ -114,11 +112,11 @@ class Examiner:
 
 
 def examine_catalog(record: RawRecord) -> Outcome:
-    """A catalog record: a product or a rate card. The same for every partition."""
+    """A catalog record: a product, a rate card or a pack. The same for every partition."""
     document = parse(record.value)
     if isinstance(document, Refusal):
         return document
-    if not isinstance(document, Product | RateCard):
+    if not isinstance(document, Product | RateCard | Pack):
         return _elsewhere(document.kind, "credits")
     if record.received_at == BAD_TIMESTAMP:
         return _bad_timestamp()
@@ -132,7 +130,7 @@ def owner_of(record: RawRecord, partitions: int) -> int:
     return partition_of(event.account, partitions)
 
 
-def parse(value: bytes | None) -> Account | Grant | Product | RateCard | Refusal:
+def parse(value: bytes | None) -> Parsed | Refusal:
     """The document that a record holds, or the first of its faults with how many there are."""
     if value is None or len(value) > MAX_INPUT_BYTES:
         found = "no value" if value is None else f"{len(value)} bytes"

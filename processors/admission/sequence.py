@@ -30,9 +30,8 @@ MOST_RECORDS: Final = 8_192
 MOST_BYTES: Final = 2_000_000
 """A frame is cut before the record that would pass either; one record may be larger alone."""
 
-_Row = tuple[
-    int, int, int, str | None, str | None, str | None, str | None, int | None, bytes | None
-]
+_Text = str | None
+_Row = tuple[int, int, int, _Text, _Text, _Text, _Text, int | None, _Text, bytes | None]
 _DOCUMENT_KIND: Final = {
     Source.CREDITS: int(JournalKind.CREDITS),
     Source.CATALOG: int(JournalKind.CATALOG),
@@ -106,13 +105,14 @@ def _row(source: Source, offset: int, received_at: int, outcome: Outcome) -> _Ro
             outcome.id,
             outcome.type,
             outcome.time,
+            outcome.contract,
             outcome.data,
         )
     if type(outcome) is Tick:
-        return int(JournalKind.TICK), offset, received_at, None, None, None, None, None, None
+        return int(JournalKind.TICK), offset, received_at, *(None,) * 7
     assert type(outcome) is Document, outcome
     kind = _DOCUMENT_KIND[source]
-    return kind, offset, received_at, outcome.account, None, None, None, None, outcome.data
+    return kind, offset, received_at, outcome.account, *(None,) * 5, outcome.data
 
 
 def _table(rows: list[_Row]) -> pl.DataFrame:

@@ -1,7 +1,9 @@
 """The merge keeps each source's order and lets nothing overtake; frames lose nothing."""
 
+import json
 from itertools import accumulate
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from processors.admission.batch import examined, settle, stretches
 from processors.admission.claims import DUPLICATE, generations
 from processors.admission.envelope import Usage
 from processors.admission.examine import Examiner
+from processors.admission.fingerprint import CONTENT_BYTES, KEY_BYTES
 from processors.admission.merge import Buffered, Run, interleave, writable
 from processors.admission.owned import first
 from processors.admission.sequence import MOST_RECORDS, Entry, frames
@@ -128,10 +131,11 @@ def test_a_batch_with_nothing_accepted_still_writes_its_frame() -> None:
 
 
 def test_a_row_carries_the_event() -> None:
-    (built,) = frames((0, 0, 0), 0, entries([event()]))
-    row = decode_journal(built.value).rows.row(0)
+    (built,) = frames((0, 0, 0), 0, entries([event(contract="k1"), event()]))
+    named, plain = decode_journal(built.value).rows.rows()
     kind = int(JournalKind.USAGE)
-    assert (kind, 0, NOW, "acme", "api", "e1", "api.call", NOW, b'{"n": 1}') == row
+    assert (kind, 0, NOW, "acme", "api", "e1", "api.call", NOW, "k1", b'{"n": 1}') == named
+    assert plain[8] is None
 
 
 def test_claims_span_refused_records_and_what_was_claimed_before_is_refused() -> None:
@@ -144,6 +148,13 @@ def test_claims_span_refused_records_and_what_was_claimed_before_is_refused() ->
     assert batch[2].outcome.reason == Reason.DUPLICATE
 
 
+def test_the_contract_is_part_of_what_is_claimed() -> None:
+    (stretch,) = stretches(entries([event(), event(contract="k1")]), 0, 0, 3 * DAY)
+    unnamed, named = stretch.items
+    assert unnamed[:KEY_BYTES] == named[:KEY_BYTES]
+    assert unnamed[-CONTENT_BYTES:] != named[-CONTENT_BYTES:]
+
+
 def test_a_batch_that_crosses_a_generation_is_claimed_in_two_calls() -> None:
     batch = entries([event()] * 4)
     edge = (NOW + 1) // 2 * 2
@@ -152,9 +163,28 @@ def test_a_batch_that_crosses_a_generation_is_claimed_in_two_calls() -> None:
     assert (found[0].start, found[-1].stop) == (0, 4)
 
 
-def product(value: str) -> bytes:
-    meter = f'{{"event_type": "api.call", "aggregation": "sum", "value": "{value}"}}'
-    return f'{{"kind": "Product", "id": "calls", "meter": {meter}}}'.encode()
+def product(value: str, **more: object) -> bytes:
+    meter = {"event_type": "api.call", "aggregation": "sum", "value": value} | more
+    return json.dumps({"kind": "Product", "id": "calls", "meter": meter}).encode()
+
+
+@pytest.mark.parametrize(
+    ("meter", "data", "refused"),
+    [
+        ({"aggregation": "max"}, {"n": -1}, True),
+        ({"aggregation": "unique"}, {"n": -1}, False),
+        ({"filter": {"team": "a"}}, {"n": -1, "team": "a"}, True),
+        ({"filter": {"team": "a"}}, {"n": -1, "team": "b"}, False),
+        ({"filter": {"team": "a"}}, {"n": -1}, False),
+        ({"filter": {"beta.on": "true"}}, {"n": "-1", "beta": {"on": True}}, True),
+    ],
+)
+def test_a_negative_value_counts_where_a_meter_takes_the_event_and_measures_it(
+    meter: dict[str, object], data: dict[str, object], refused: bool
+) -> None:
+    examiner = Examiner(0, 1, Window(3 * DAY, 5 * MINUTE))
+    examiner.catch_up([record(product("n", **meter))], 1)
+    assert isinstance(examiner.usage(record(event(data=data))), Refusal) == refused
 
 
 def test_a_product_counts_from_its_place_in_the_merge_and_a_refused_one_never() -> None:

@@ -24,19 +24,29 @@ def event(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"data": ...}, {"data": None}, {"data": [1, "x"]}, {"region": "eu"}, {"traceparent": "0"}],
+    [
+        {},
+        {"data": ...},
+        {"data": None},
+        {"data": [1, "x"]},
+        {"region": "eu"},
+        {"traceparent": "0"},
+        {"contract": "k1"},
+        {"contract": None},
+    ],
 )
 def test_model_and_admission_take_the_same_events(changes: dict[str, Any]) -> None:
     """Model and admission take the same events."""
     taken = UsageEvent.model_validate(event(**changes))
     admitted = decode_event(json.dumps(event(**changes)).encode(), None)
     assert isinstance(admitted, Usage)
-    assert (taken.subject, taken.source, taken.id, taken.type, taken.time) == (
+    assert (taken.subject, taken.source, taken.id, taken.type, taken.time, taken.contract) == (
         admitted.account,
         admitted.source,
         admitted.id,
         admitted.type,
         admitted.time,
+        admitted.contract,
     )
 
 
@@ -56,7 +66,9 @@ def test_model_and_admission_take_the_same_events(changes: dict[str, Any]) -> No
         {"time": ...},
         {"time": "2026-01-02T00:00:00"},
         {"time": 1},
-        {"contract": "c1"},
+        {"contract": "c 1"},
+        {"contract": ""},
+        {"contract": 1},
         {"data_base64": "eA=="},
         {"Region": "eu"},
         {"a" * 21: "eu"},
