@@ -47,7 +47,7 @@ def test_a_document_that_is_taken_fits_its_schema(document: dict[str, Any]) -> N
     assert validator(document["kind"]).is_valid(document)
 
 
-@pytest.mark.parametrize("changes", [{"contract": "c"}, {"data_base64": "eA=="}, {"Id": "x"}])
+@pytest.mark.parametrize("changes", [{"contract": "-c"}, {"data_base64": "eA=="}, {"Id": "x"}])
 def test_the_schema_of_usage_refuses_what_admission_does(changes: dict[str, Any]) -> None:
     """The schema of usage refuses what admission does."""
     assert validator("UsageEvent").is_valid(event())
