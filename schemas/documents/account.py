@@ -20,7 +20,7 @@ class Account(Terms):
     name: Name | None = None
     time_zone: TimeZone = "UTC"
     rate_card: Id | None = None
-    alerts: tuple[AlertRule, ...] | None = Field(None, max_length=100)
+    alerts: tuple[AlertRule, ...] | None = Field(default=None, max_length=100)
     late_grace: ExactDuration = "PT48H"
 
     def contradictions(self) -> Iterable[Fault]:

@@ -39,8 +39,8 @@ class Meter(Strict):
     event_type: Name
     aggregation: Literal["sum", "count", "max", "unique"]
     value: DottedPath | None = None
-    dimensions: tuple[DottedPath, ...] = Field((), max_length=16)
-    filter: Match = Field({})
+    dimensions: tuple[DottedPath, ...] = Field(default=(), max_length=16)
+    filter: Match = Field(default={})
 
     def contradictions(self) -> Iterable[Fault]:
         """No value where there must be one, a count with one, a dimension twice."""
@@ -57,7 +57,7 @@ class Product(Strict):
     kind: Literal["Product"] = "Product"
     id: Id
     name: Name | None = None
-    tags: tuple[Tag, ...] = Field((), max_length=100)
+    tags: tuple[Tag, ...] = Field(default=(), max_length=100)
     meter: Meter
 
     def contradictions(self) -> Iterable[Fault]:
@@ -69,7 +69,7 @@ class Rate(Strict):
     """The price of a product where the event's dimensions equal `match`."""
 
     product: Id
-    match: Match = Field({})
+    match: Match = Field(default={})
     price: PriceModel
 
 
@@ -121,7 +121,7 @@ class Pack(Strict):
     tags: Tags | None = None
     priority: Priority = 50
     rollover: Rollover | None = None
-    breaks: tuple[Break, ...] = Field((), max_length=100)
+    breaks: tuple[Break, ...] = Field(default=(), max_length=100)
 
     def contradictions(self) -> Iterable[Fault]:
         """A price too many or too few, breaks that do not rise, a second currency."""

@@ -48,8 +48,8 @@ CardReference = Annotated[
 class Covers(Strict):
     """The products that a contract pays for: those it names and those with one of its tags."""
 
-    products: tuple[Id, ...] = Field((), max_length=1_000)
-    tags: tuple[TagName, ...] = Field((), max_length=1_000)
+    products: tuple[Id, ...] = Field(default=(), max_length=1_000)
+    tags: tuple[TagName, ...] = Field(default=(), max_length=1_000)
 
     def contradictions(self) -> Iterable[Fault]:
         """Nothing at all, a product or a tag twice."""
@@ -66,7 +66,7 @@ class Override(Strict):
 
     product: Id | None = None
     tag: TagName | None = None
-    match: Match = Field({})
+    match: Match = Field(default={})
     multiplier: NotNegativeQuantity | None = None
     price: PriceModel | None = None
     effective_from: Instant | None = None
@@ -135,15 +135,15 @@ class Contract(Terms):
     ends_at: Instant | None = None
     rate_card: CardReference | None = None
     covers: Covers | None = None
-    overrides: tuple[Override, ...] = Field((), max_length=1_000)
-    alerts: tuple[AlertRule, ...] = Field((), max_length=100)
+    overrides: tuple[Override, ...] = Field(default=(), max_length=1_000)
+    alerts: tuple[AlertRule, ...] = Field(default=(), max_length=100)
     billing: Billing | None = None
-    grants: tuple[ContractGrant, ...] = Field((), max_length=1_000)
+    grants: tuple[ContractGrant, ...] = Field(default=(), max_length=1_000)
     seats: Whole = 1
     renews: Id | None = None
     marketplace: Marketplace | None = None
     opportunity: Name | None = None
-    payment_schedule: tuple[Payment, ...] = Field((), max_length=1_000)
+    payment_schedule: tuple[Payment, ...] = Field(default=(), max_length=1_000)
 
     def contradictions(self) -> Iterable[Fault]:
         """Those of the terms, an end before the start, an id twice, a grant of no use."""

@@ -109,6 +109,7 @@ Tags = Annotated[tuple[Tag, ...], Field(min_length=1, max_length=1_000)]
 
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
 ExactDuration = Annotated[str, Field(max_length=32), AfterValidator(_exact_duration)]
+PositiveExactDuration = Annotated[ExactDuration, AfterValidator(_lifetime)]
 Lifetime = Annotated[str, Field(max_length=32), AfterValidator(_lifetime)]
 """A duration that is not nothing; one with months is run in the account's time zone."""
 PeriodOrLifetime = Annotated[str, Field(max_length=32), AfterValidator(_period_or_lifetime)]

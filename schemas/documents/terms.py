@@ -19,6 +19,7 @@ from schemas.documents.fields import (
     NotNegativeQuantity,
     PeriodOrLifetime,
     PositiveCredits,
+    PositiveExactDuration,
     Priority,
     Strict,
     Tags,
@@ -104,7 +105,7 @@ class TopUp(Strict):
     cooldown: ExactDuration = "PT1H"
     max_per_period: Counted | None = None
     max_failures: Counted = 3
-    timeout: ExactDuration = "PT24H"
+    timeout: PositiveExactDuration = "PT24H"
 
     def contradictions(self) -> Iterable[Fault]:
         """A target that is no more than the threshold."""
@@ -206,11 +207,11 @@ class Fee(Strict):
 class Terms(Strict):
     """What an account says of its wallet and a contract of itself."""
 
-    burn_policy: tuple[BurnKey, ...] | None = Field(None, min_length=1)
+    burn_policy: tuple[BurnKey, ...] | None = Field(default=None, min_length=1)
     overage: Overage = Overage()
-    limits: tuple[Limit, ...] = Field((), max_length=100)
-    recurring: tuple[Recurring, ...] = Field((), max_length=100)
-    fees: tuple[Fee, ...] = Field((), max_length=100)
+    limits: tuple[Limit, ...] = Field(default=(), max_length=100)
+    recurring: tuple[Recurring, ...] = Field(default=(), max_length=100)
+    fees: tuple[Fee, ...] = Field(default=(), max_length=100)
     top_up: TopUp | None = None
 
     def contradictions(self) -> Iterable[Fault]:
