@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from schemas.documents import Account, Document, Product, RateCard, canonical
+from schemas.documents import Account, Document, Pack, Product, RateCard, canonical
 from schemas.events import UsageEvent
 from schemas.times import format_instant
 from schemas.topics import CATALOG, CREDITS, MAX_INPUT_BYTES, Topic
@@ -93,7 +93,7 @@ def _name(key: object, path: str) -> str:
 def destination(document: Document) -> tuple[Topic, str, bytes]:
     """The topic, key and bytes of a document: accounts and grants by account, the catalog by id."""
     value = canonical(document)
-    if isinstance(document, Product | RateCard):
+    if isinstance(document, Product | RateCard | Pack):
         return CATALOG, document.id, value
     account = document.id if isinstance(document, Account) else document.account
     return CREDITS, account, value

@@ -24,6 +24,14 @@ class Account(Terms):
     late_grace: ExactDuration = "PT48H"
 
     def contradictions(self) -> Iterable[Fault]:
-        """Those of the terms, and an alert rule's id twice."""
+        """Those of the terms, an alert rule's id twice, seats that only a contract has."""
         yield from super().contradictions()
         yield from id_twice((rule.id for rule in self.alerts or ()), "alerts")
+        yield from _per_seat("recurring", (rule.per_seat for rule in self.recurring))
+        yield from _per_seat("fees", (fee.per_seat for fee in self.fees))
+
+
+def _per_seat(name: str, flags: Iterable[bool]) -> Iterable[Fault]:
+    for index, per_seat in enumerate(flags):
+        if per_seat:
+            yield f"{name}[{index}].per_seat", "expected false: only a contract has seats"

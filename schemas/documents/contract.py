@@ -82,13 +82,9 @@ class Override(Strict):
             yield "multiplier", "expected a multiplier or a price"
         if self.multiplier is not None and self.price is not None:
             yield "price", "expected none: there is a multiplier"
-        if None not in (self.effective_from, self.effective_to) and _ends_first(self):
+        start, end = self.effective_from, self.effective_to
+        if start is not None and end is not None and end <= start:
             yield "effective_to", "expected later than effective_from"
-
-
-def _ends_first(override: Override) -> bool:
-    start, end = override.effective_from, override.effective_to
-    return start is not None and end is not None and end <= start
 
 
 class Billing(Strict):

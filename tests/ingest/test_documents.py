@@ -43,13 +43,13 @@ def test_documents_know_their_topic_and_key(tmp_path: Path) -> None:
 
 def test_every_fault_of_every_file_is_named(tmp_path: Path) -> None:
     one, two, three = tmp_path / "a.yaml", tmp_path / "b.json", tmp_path / "c.yaml"
-    one.write_text(f"kind: Account\nid: acme\nburn_policy: []\n---\n{GRANT}colour: red\n")
+    one.write_text(f"kind: Account\nid: acme\nburn_policy: [luck]\n---\n{GRANT}colour: red\n")
     two.write_text("{")
     three.write_text("a: &x 1\nb: *x\n")
     with pytest.raises(DocumentError) as caught:
         load_documents([one, two, three])
     said = str(caught.value)
-    assert f"{one}[0].burn_policy: not supported yet (unsupported)" in said
+    assert f"{one}[0].burn_policy[0]: Input should be" in said
     assert f"{one}[1].colour: unknown field (invalid_document)" in said
     assert f"{two}: " in said
     assert "malformed_json" in said

@@ -195,6 +195,8 @@ TERMS = [
     (account(recurring=[recurring(per_seat="true")]), "recurring[0].per_seat"),
     (account(recurring=[recurring(tags=["a", "a"])]), "recurring[0].tags[1]"),
     (account(fees=[fee(), fee()]), "fees[1].id"),
+    (account(fees=[fee(per_seat=True)]), "fees[0].per_seat"),
+    (account(recurring=[recurring(per_seat=True)]), "recurring[0].per_seat"),
     (account(fees=[fee(amount="-1")]), "fees[0].amount"),
     (account(fees=[fee(cadence="once")]), "fees[0].cadence"),
     (account(fees=[fee(product="no product")]), "fees[0].product"),

@@ -70,9 +70,9 @@ TERMS = {
     "limits": [limit(products=["tokens"]), limit(id="all", by="account", period="monthly")],
     "recurring": [
         recurring(expiry="end_of_period"),
-        recurring(id="m", expiry="P1M", rollover=ROLLOVER, per_seat=True, anchor="2026-01-31"),
+        recurring(id="m", expiry="P1M", rollover=ROLLOVER, anchor="2026-01-31"),
     ],
-    "fees": [fee(per_seat=True, anchor="2026-02-01")],
+    "fees": [fee(anchor="2026-02-01")],
     "top_up": {"threshold": "10", "target": "100", "max_per_period": 4},
     "alerts": [
         rule(products=["tokens"], at_most_daily=True),
@@ -106,7 +106,13 @@ WHOLE = [
         opportunity="006",
         payment_schedule=[{"due": JULY, "amount": "500", "currency": "EUR"}],
     ),
-    contract(ends_at=None, rate_card="standard", overage={"mode": "cap", "cap": "5"}),
+    contract(
+        ends_at=None,
+        rate_card="standard",
+        overage={"mode": "cap", "cap": "5"},
+        recurring=[recurring(per_seat=True)],
+        fees=[fee(per_seat=True)],
+    ),
     grant(contract="c1", tags=["ai"], rollover=ROLLOVER, funding="pending", request="r"),
     command("void_grant", grant="daily@2026-01-01~2"),
     command("refund_grant", grant="g1"),
