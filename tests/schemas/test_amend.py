@@ -89,6 +89,27 @@ def test_an_amendment_changes_what_it_names_and_nothing_else() -> None:
     assert accepted(base) == changed(json.loads(canonical(after)), **changes)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", "c2"),
+        ("account", "other"),
+        ("starts_at", JULY),
+        ("grants", [{"id": "g1", "type": "prepaid", "amount": "11"}]),
+        ("seats", 6),
+    ],
+)
+def test_what_stands_can_be_named_by_an_amendment_but_not_changed(name: str, value: Any) -> None:
+    """What stands can be named by an amendment but not changed."""
+    grants = [{"id": "g1", "type": "prepaid", "amount": "10"}]
+    base = contract(grants=grants, seats=5)
+    ((path, detail),) = changed(base, **{name: value})
+    assert path == name
+    assert detail is not None
+    assert detail.startswith("expected no change: ")
+    assert accepted(base) == changed(base, **{name: base[name]})
+
+
 def test_a_number_that_was_written_as_one_is_exact_in_the_amended_contract() -> None:
     """A number that was written as one is exact in the amended contract."""
     raw = json.dumps(amendment(overage={"multiplier": "?"})).replace('"?"', "1.000000001").encode()
