@@ -1,0 +1,63 @@
+"""Which scenarios show which rule of schemas/CREDITS.md: `tests/scenarios/RULES.json`.
+
+A scenario names the rules that it shows in its header (`# rules: 3.14, 3.15`); what no scenario can
+show is shown by the tests of `ELSEWHERE`. `python -m tests.scenarios_table` writes the table anew.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+CREDITS: Final = ROOT / "schemas" / "CREDITS.md"
+SCENARIOS: Final = ROOT / "tests" / "scenarios"
+TABLE: Final = SCENARIOS / "RULES.json"
+ELSEWHERE: Final = {
+    "1.4": [
+        "tests/schemas/test_numbers.py::test_what_is_not_an_exact_number_in_range_is_refused",
+        "tests/deploy/test_simulate.py::test_a_bad_field_is_told_with_its_path",
+    ],
+    "1.9": ["tests/schemas/test_numbers.py::test_two_kinds_do_not_mix"],
+    "3.7": [
+        "tests/schemas/test_documents.py::test_a_fault_is_refused_with_its_path",
+        "tests/schemas/test_documents.py::test_every_fault_is_told_at_once",
+    ],
+}
+"""Rules about what cannot be written in a scenario, and the tests that show them."""
+
+
+def order(rule: str) -> tuple[int, ...]:
+    """The key that sorts rules by section, then number."""
+    return tuple(map(int, rule.split(".")))
+
+
+def numbered_rules() -> list[str]:
+    """The rules of CREDITS.md in their order there."""
+    return re.findall(r"^\*\*(\d+\.\d+)\*\* ", CREDITS.read_text(), re.MULTILINE)
+
+
+def rules_of(scenario: Path) -> list[str]:
+    """The rules that the header of a scenario names, in its order."""
+    named = re.findall(r"^# rules: (.+)$", scenario.read_text(), re.MULTILINE)
+    return [rule.strip() for line in named for rule in line.split(",")]
+
+
+def table() -> dict[str, list[str]]:
+    """Each rule that something shows, with the scenarios by name and then the tests."""
+    shown: dict[str, list[str]] = {}
+    for scenario in sorted(SCENARIOS.glob("*.yaml")):
+        for rule in rules_of(scenario):
+            shown.setdefault(rule, []).append(scenario.name)
+    for rule, tests in ELSEWHERE.items():
+        shown.setdefault(rule, []).extend(tests)
+    return {rule: shown[rule] for rule in sorted(shown, key=order)}
+
+
+def text() -> str:
+    """The table as it is committed."""
+    return json.dumps(table(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    TABLE.write_text(text())
