@@ -48,7 +48,7 @@ def lineage() -> Lineage:
     return begin(contract, at(1))
 
 
-def test_the_lineage_says_what_changed_when_why_by_whom_and_what_it_replaced(
+def test_the_lineage_can_be_read_back(
     lineage: Lineage,
 ) -> None:
     revision = amended(lineage, amendment(15, {"rate_card": {"id": "new", "version": 2}}), at(10))
