@@ -1,17 +1,13 @@
-"""Builders of what tests speak about: journal rows, documents, and folds over memory."""
+"""Builders of rated rows, and the balances folds over memory; journals are of `tests.rating`."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
-from processors.rating.columnar import rate
-from processors.rating.reference import Rated, ReferenceRating
-from processors.rating.rows import RatingRow, decode_row, encode_row
 from projections.balances.alerts import Alert
 from projections.balances.columnar import fold
 from projections.balances.postings import Posting, ledger_frame
@@ -20,106 +16,10 @@ from projections.balances.row import BalanceRow, check_conservation, next_due
 from projections.balances.row import decode_row as decode_balance
 from projections.balances.row import encode_row as encode_balance
 from projections.rows import MemoryReader, Rows
-from schemas.frames import JOURNAL_SCHEMA, RATED_SCHEMA, JournalKind, RatedKind
-from schemas.times import parse_instant
+from schemas.frames import RATED_SCHEMA, RatedKind
+from tests.rating import at, cuts, document, journal, tick, usage
 
-PLACED_JOURNAL: Final = pl.Schema(
-    {**JOURNAL_SCHEMA, "journal_offset": pl.Int64(), "row": pl.Int64()}
-)
-_SCALES: Final = {"quantity": 9, "before": 9, "unit_price": 12, "cost": 9}
-
-
-def at(text: str) -> int:
-    """Microseconds of `2026-01-01` or `2026-01-01T12:00:00Z`."""
-    return parse_instant(text if "T" in text else f"{text}T00:00:00Z")
-
-
-def usage(
-    received_at: int, account: str, data: Any, type_: str = "call", **changes: Any
-) -> dict[str, Any]:
-    """A journal row of one usage event; its id comes with `journal`."""
-    raw = data if isinstance(data, bytes) or data is None else json.dumps(data).encode()
-    return {
-        "kind": int(JournalKind.USAGE),
-        "received_at": received_at,
-        "account": account,
-        "source": "test",
-        "type": type_,
-        "time": received_at,
-        "data": raw,
-        **changes,
-    }
-
-
-def tick(received_at: int) -> dict[str, Any]:
-    """A journal row of a tick."""
-    return {"kind": int(JournalKind.TICK), "received_at": received_at}
-
-
-def document(received_at: int, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A journal row of a document."""
-    catalog = fields["kind"] in ("Product", "RateCard")
-    return {
-        "kind": int(JournalKind.CATALOG if catalog else JournalKind.CREDITS),
-        "received_at": received_at,
-        "account": None if catalog else fields.get("account", fields["id"]),
-        "data": json.dumps(fields).encode(),
-    }
-
-
-def journal(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """The rows with ids and places: three to a frame."""
-    placed = [
-        {
-            **row,
-            "offset": index,
-            "id": row.get("id", f"e{index}" if row["kind"] == JournalKind.USAGE else None),
-            "journal_offset": index // 3,
-            "row": index % 3,
-        }
-        for index, row in enumerate(rows)
-    ]
-    return pl.DataFrame(placed, schema=PLACED_JOURNAL)
-
-
-def cuts(frame: pl.DataFrame, edges: Iterable[int]) -> list[pl.DataFrame]:
-    """The frame cut at `edges`."""
-    places = [0, *sorted({edge for edge in edges if 0 < edge < frame.height}), frame.height]
-    return [frame.slice(a, b - a) for a, b in pairwise(places)]
-
-
-def rated_by_columns(parts: Iterable[pl.DataFrame]) -> tuple[pl.DataFrame, dict[str, bytes]]:
-    """The columnar fold over the parts, with a commit and empty memory after each."""
-    reader, clock, results = MemoryReader(), 0, []
-    for part in parts:
-        rows: Rows[RatingRow] = Rows(reader, encode_row, decode_row)
-        rated, clock = rate(part, clock, rows)
-        results.append(rated)
-        reader.commit(rows.take_changes())
-    return pl.concat(results), reader.rows
-
-
-def rated_by_reference(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, bytes]]:
-    """The reference over the whole journal."""
-    reader = MemoryReader()
-    rows: Rows[RatingRow] = Rows(reader, encode_row, decode_row)
-    model = ReferenceRating(rows)
-    rated = [line for row in frame.iter_rows(named=True) for line in model.rate(row)]
-    reader.commit(rows.take_changes())
-    return rated_frame(rated), reader.rows
-
-
-def rated_frame(rated: Sequence[Rated]) -> pl.DataFrame:
-    """The reference's rows as a frame of RATED_SCHEMA."""
-    names = list(RATED_SCHEMA)
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for line in rated:
-        for name, value in zip(names, astuple(line), strict=True):
-            scale = _SCALES.get(name)
-            exact = value is None or scale is None
-            columns[name].append(value if exact else Decimal(value).scaleb(-scale))  # type: ignore[operator]
-    return pl.DataFrame(columns, schema=RATED_SCHEMA)
-
+__all__ = ["at", "cuts", "document", "journal", "tick", "usage"]
 
 def line(
     at_: int, account: str, product: str, cost: str, time: int | None = None

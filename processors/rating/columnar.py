@@ -1,130 +1,161 @@
 """Rating a whole batch of journal rows at once; the same result as `processors.rating.reference`.
 
-Three steps: decide what each event is rated by, from document to document in the order of the log
-(`decisions`); price all lines of the batch (`costs`); gather the columns of the rated rows.
+A batch is cut at corrections of usage (voids, replays, backfills), which are rare and go by the
+plain way; so do short stretches between them. The rest goes in three steps: decide what each event
+is rated by, from document to document in the order of the log (`decisions`); price all lines
+(`costs`); gather the columns of the rated rows (`gather`).
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import polars as pl
 
-from processors.rating.costs import Costs, price_lines
-from processors.rating.decisions import UNKNOWN, Decider, UnknownAccount
-from processors.rating.documents import apply_to_accounts, apply_to_catalog, load_catalog
+from processors.rating.costs import price_lines
+from processors.rating.decisions import decide
+from processors.rating.documents import (
+    Correction,
+    Taken,
+    apply_to_accounts,
+    apply_to_catalog,
+    read_document,
+)
+from processors.rating.gather import gather, rated_frame
+from processors.rating.known import Known
 from processors.rating.lines import Decision, Lines, Usage
-from processors.rating.rows import AccountRow, RatingRow, account_key
+from processors.rating.rated import Rated
+from processors.rating.reference import ReferenceRating
+from processors.rating.rows import RatingRow
+from processors.rating.waiting import keep_waiting
 from projections.rows import Rows
-from schemas.frames import CREDITS, QUANTITY, RATED_SCHEMA, UNIT_PRICE, JournalKind, RatedKind
+from schemas.documents import (
+    Account,
+    AmendContract,
+    Contract,
+    Document,
+    Product,
+    RateCard,
+    TerminateContract,
+)
+from schemas.frames import RATED_SCHEMA, JournalKind, RatedKind
+from schemas.reasons import Refusal
 
+FEW: Final = 24
+"""So many rows the plain way rates sooner."""
 _DOCUMENT: Final = Decision(RatedKind.DOCUMENT)
 _TICK: Final = Decision(RatedKind.TICK)
-_OF_EVENT: Final = ("journal_offset", "row", "at", "account", "source", "id", "time")
-_DECIDED: Final = pl.Schema(
-    {
-        "kind": RATED_SCHEMA["kind"],
-        "product": pl.String(),
-        "rate_card": pl.String(),
-        "version": pl.Int64(),
-        "match": pl.String(),
-        "unit_price": pl.Int128(),
-        "reason": pl.String(),
-    }
-)
+_CONCERNING: Final = (
+    Product, RateCard, Account, Contract, AmendContract, TerminateContract
+)  # fmt: skip
+"""Documents after which usage may be rated otherwise."""
+_Documents = dict[int, Document | Refusal]
 
 
-def rate(batch: pl.DataFrame, clock: int, rows: Rows[RatingRow]) -> tuple[pl.DataFrame, int]:
+def rate(
+    batch: pl.DataFrame, clock: int, rows: Rows[RatingRow], known: Known | None = None
+) -> tuple[pl.DataFrame, int]:
     """Rated rows of `batch` (JOURNAL_SCHEMA with `journal_offset` and `row`, in log order).
 
     `clock` is journal time before it. Gives RATED_SCHEMA in position order, and journal time
-    after it.
+    after it. Who rates batch after batch over the same rows passes what is `known` of them.
     """
     if not batch.height:
         return pl.DataFrame(schema=RATED_SCHEMA), clock
+    known = Known(rows) if known is None else known
+    known.trim()
     batch = batch.with_columns(
         at=pl.max_horizontal(pl.col("received_at").cum_max(), pl.lit(clock, pl.Int64))
     )
-    lines, usage = _decide(batch, rows)
-    costs = price_lines(lines, usage.accounts, usage.times, rows)
-    return _gather(batch, lines, costs), batch.get_column("at").item(-1)
-
-
-def _decide(batch: pl.DataFrame, rows: Rows[RatingRow]) -> tuple[Lines, Usage]:
-    names = ("type", "account", "time", "data")
-    usage = Usage(*(batch.get_column(name).to_list() for name in names))
-    accounts = batch.get_column("account").drop_nulls().unique().to_list()
-    rows.load([account_key(name) for name in accounts])
-    cards = {name: _rate_card(rows, name) for name in accounts}
-    catalog, lines = load_catalog(rows), Lines()
-    decider = Decider(catalog, lines)
-    kinds, clocks = batch.get_column("kind"), batch.get_column("at")
-    start = 0
-    for at in (kinds != int(JournalKind.USAGE)).arg_true().to_list():
-        decider.decide(start, at, usage, cards)
-        start, kind, raw = at + 1, kinds[at], usage.data[at]
-        if kind == JournalKind.TICK:
-            lines.add_all((at,), _TICK)
+    documents = _documents(batch)
+    parts: list[pl.DataFrame] = []
+    plain: list[Rated] = []
+    for start, stop, columnar in _stretches(batch, documents):
+        stretch = batch.slice(start, stop - start)
+        if not columnar:
+            plain.extend(_plainly(stretch, known))
             continue
-        assert raw is not None
-        if kind == JournalKind.CATALOG:
-            refusal = apply_to_catalog(catalog, raw, clocks[at], rows)
-            decider = Decider(catalog, lines)
-        else:
-            refusal = apply_to_accounts(raw, rows)
-            cards[usage.accounts[at]] = _rate_card(rows, usage.accounts[at])
-        if refusal is not None:
-            lines.add_all((at,), Decision(RatedKind.REFUSED, reason=str(refusal.reason)))
-        elif kind == JournalKind.CREDITS:
-            lines.add_all((at,), _DOCUMENT)
-    decider.decide(start, batch.height, usage, cards)
-    return lines.in_order(), usage
+        inner = {at - start: found for at, found in documents.items() if start <= at < stop}
+        parts += [rated_frame(plain), _in_columns(stretch, inner, known)]
+        plain = []
+    parts.append(rated_frame(plain))
+    return pl.concat(parts), batch.get_column("at").item(-1)
 
 
-def _rate_card(rows: Rows[RatingRow], account: str) -> str | UnknownAccount | None:
-    row = rows.get(account_key(account))
-    return row.rate_card if isinstance(row, AccountRow) else UNKNOWN
+def _documents(batch: pl.DataFrame) -> _Documents:
+    """The documents of the batch, by place."""
+    kinds = batch.get_column("kind")
+    places = (kinds >= int(JournalKind.CREDITS)).arg_true().to_list()
+    data = batch.get_column("data")
+    return {at: read_document(data[at]) for at in places}
 
 
-def _gather(batch: pl.DataFrame, lines: Lines, costs: Costs) -> pl.DataFrame:
-    """The columns of RATED_SCHEMA: of the event, of the decision, and amounts of lines."""
-    codes = pl.Series(lines.codes, dtype=pl.UInt32)
-    places = pl.Series(lines.events, dtype=pl.UInt32)
-    table = pl.DataFrame([_decided(d) for d in lines.decisions], schema=_DECIDED, orient="row")
-    decided = table[codes]
-    is_line = decided.get_column("kind") == int(RatedKind.LINE)
-    rated = batch.select(_OF_EVENT)[places].hstack(
-        [
-            *decided.get_columns(),
-            pl.Series("ordinal", lines.ordinals, dtype=pl.Int64),
-            pl.Series("quantity", lines.units, dtype=pl.Int128),
-            costs.before.alias("before"),
-            costs.cost.alias("cost"),
-            _data(batch, places, is_line),
-        ]
-    )
-    if not is_line.all():
-        amounts = ("quantity", "before", "cost")
-        rated = rated.with_columns(pl.when(is_line).then(pl.col(amounts)).name.keep())
-    scales = {"quantity": QUANTITY, "before": QUANTITY, "unit_price": UNIT_PRICE, "cost": CREDITS}
-    units = [pl.col(name).reinterpret(dtype=dtype) for name, dtype in scales.items()]
-    return rated.with_columns(units).select(RATED_SCHEMA.names())
+def _stretches(batch: pl.DataFrame, documents: _Documents) -> Iterator[tuple[int, int, bool]]:
+    """(start, stop, whether in columns): the batch cut at corrections, each by itself."""
+    start = 0
+    for at, document in documents.items():
+        if isinstance(document, Correction):
+            if at > start:
+                yield start, at, at - start > FEW
+            yield at, at + 1, False
+            start = at + 1
+    if start < batch.height:
+        yield start, batch.height, batch.height - start > FEW
 
 
-def _decided(decision: Decision) -> tuple[Any, ...]:
-    price = decision.price
-    return (
-        int(decision.kind),
-        decision.product,
-        decision.rate_card,
-        decision.version,
-        decision.match,
-        None if price is None else price.amount,
-        decision.reason,
-    )
+def _plainly(stretch: pl.DataFrame, known: Known) -> Iterator[Rated]:
+    reference = ReferenceRating(known.rows, 0, known.catalog)
+    for row in stretch.iter_rows(named=True):
+        yield from reference.rate({**row, "received_at": row["at"]})
+        if row["kind"] == JournalKind.CATALOG:
+            known.forget(None)
+        elif row["kind"] == JournalKind.CREDITS:
+            known.forget(row["account"])
 
 
-def _data(batch: pl.DataFrame, places: pl.Series, is_line: pl.Series) -> pl.Series:
-    """The bytes of every row but lines and ticks (a tick has none)."""
-    if is_line.all():
-        return pl.Series("data", [None], dtype=pl.Binary).new_from_index(0, len(places))
-    kept = places.to_frame("at").select(pl.when(~is_line).then("at")).to_series()
-    return batch.get_column("data").gather(kept)
+def _in_columns(batch: pl.DataFrame, documents: _Documents, known: Known) -> pl.DataFrame:
+    names = ("type", "account", "time", "contract", "data")
+    usage = Usage(*(batch.get_column(name).to_list() for name in names))
+    lines = _decide(batch, documents, usage, known).in_order()
+    costs = price_lines(lines, usage.accounts, known)
+    keep_waiting(lines, batch, known)
+    return gather(batch, lines, costs, usage, known)
+
+
+def _decide(batch: pl.DataFrame, documents: _Documents, usage: Usage, known: Known) -> Lines:
+    """The rows of the batch, from one document that concerns rating to the next."""
+    lines, start = Lines(), 0
+    places = batch.select("kind", "at", "account", "data", "journal_offset", "row")
+    for at in (batch.get_column("kind") != int(JournalKind.USAGE)).arg_true().to_list():
+        document = documents.get(at)
+        if document is None:
+            lines.add_all((at,), known.decisions.number(_TICK))
+            continue
+        if isinstance(document, _CONCERNING):
+            decide(start, at, usage, known, lines)
+            start = at + 1
+        taken = _take(document, places.row(at, named=True), known)
+        if isinstance(taken, Refusal):
+            refused = Decision(RatedKind.REFUSED, reason=str(taken.reason))
+            lines.add_all((at,), known.decisions.number(refused))
+        elif taken is Taken.PASSED_ON:
+            lines.add_all((at,), known.decisions.number(_DOCUMENT))
+    decide(start, batch.height, usage, known, lines)
+    return lines
+
+
+def _take(
+    document: Document | Refusal, journal: Mapping[str, Any], known: Known
+) -> Refusal | Taken:
+    """Apply a document that is no correction."""
+    if isinstance(document, Refusal):
+        return document
+    clock, account = journal["at"], journal["account"]
+    if journal["kind"] == JournalKind.CATALOG:
+        known.forget(None)
+        return apply_to_catalog(document, known.catalog, clock, known.rows)
+    if isinstance(document, _CONCERNING):
+        known.forget(account)
+    bare = Rated(journal["journal_offset"], journal["row"], 0, RatedKind.TICK, clock, account)
+    taken = apply_to_accounts(document, known.catalog, bare, known.rows)
+    assert not isinstance(taken, list), document
+    return taken

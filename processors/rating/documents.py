@@ -1,10 +1,47 @@
-"""Documents in the journal: what rating keeps of them, and what it refuses."""
+"""Documents in the journal: what rating keeps of them, what it refuses, and who else has them.
 
-from processors.rating.catalog import Catalog
-from processors.rating.rows import CATALOG_KEY, AccountRow, CatalogRow, RatingRow, account_key
+A document that rating takes is passed on to balances, which decides of its own part. Corrections of
+usage are applied here alone: what they make are lines.
+"""
+
+from enum import Enum
+
+from processors.rating.accounts import (
+    amend_contract,
+    apply_account,
+    apply_contract,
+    terminate_contract,
+)
+from processors.rating.corrections import Corrections, applied_before, remember, void_usage
+from processors.rating.events import EventRating
+from processors.rating.rated import Rated
+from processors.rating.rows import CATALOG_KEY, CatalogRow, RatingRow, account_key
+from projections.rates.catalog import Catalog, CatalogDocument
 from projections.rows import Rows
-from schemas.documents import Account, Product, RateCard, canonical, parse_document
+from schemas.documents import (
+    Account,
+    AmendContract,
+    Backfill,
+    Command,
+    Contract,
+    Document,
+    Grant,
+    Purchase,
+    Replay,
+    TerminateContract,
+    VoidUsage,
+    parse_document,
+)
 from schemas.reasons import Reason, Refusal
+
+Correction = VoidUsage | Replay | Backfill
+
+
+class Taken(Enum):
+    """What a document that is not refused comes to."""
+
+    PASSED_ON = 1
+    UNCHANGED = 2
 
 
 def load_catalog(rows: Rows[RatingRow]) -> Catalog:
@@ -13,38 +50,83 @@ def load_catalog(rows: Rows[RatingRow]) -> Catalog:
     return Catalog.restore(row.documents) if isinstance(row, CatalogRow) else Catalog()
 
 
+def read_document(raw: bytes) -> Document | Refusal:
+    """The document of a journal row, or the first of its faults."""
+    document = parse_document(raw)
+    return document[0] if isinstance(document, list) else document
+
+
 def apply_to_catalog(
-    catalog: Catalog, raw: bytes, clock: int, rows: Rows[RatingRow]
-) -> Refusal | None:
-    """Apply a product or rate card; None when the catalog holds it now."""
-    document = parse_document(raw)
-    if isinstance(document, list):
-        return document[0]
-    if not isinstance(document, Product | RateCard):
-        return Refusal(Reason.INVALID_DOCUMENT, f"{document.kind} does not belong to the catalog")
+    document: Document, catalog: Catalog, clock: int, rows: Rows[RatingRow]
+) -> Refusal | Taken:
+    """Take a product, a rate card or a pack. Rate cards concern rating alone."""
+    if not isinstance(document, CatalogDocument):
+        detail = f"{_kind(document)} does not belong to the catalog"
+        return Refusal(Reason.INVALID_DOCUMENT, detail, "kind")
     refusal = catalog.apply(document, clock)
-    if refusal is None:
-        rows.get(CATALOG_KEY)
-        rows.put(CATALOG_KEY, CatalogRow(catalog.texts()))
-    return refusal
+    if refusal is not None:
+        return refusal
+    rows.get(CATALOG_KEY)
+    rows.put(CATALOG_KEY, CatalogRow(catalog.texts()))
+    return Taken.UNCHANGED if document.kind == "RateCard" else Taken.PASSED_ON
 
 
-def apply_to_accounts(raw: bytes, rows: Rows[RatingRow]) -> Refusal | None:
-    """Apply an account, or check a grant's account; None when balances may have the document."""
-    document = parse_document(raw)
-    if isinstance(document, list):
-        return document[0]
-    if isinstance(document, Product | RateCard):
-        return Refusal(Reason.INVALID_DOCUMENT, f"{document.kind} belongs to the catalog")
-    account = document.id if isinstance(document, Account) else document.account
-    existing = rows.get(account_key(account))
-    if not isinstance(document, Account):
-        if existing is None:
-            return Refusal(Reason.UNKNOWN_ACCOUNT, f"no account {account}", "account")
-        return None
-    if isinstance(existing, AccountRow) and existing.time_zone != document.time_zone:
-        detail = f"cannot change from {existing.time_zone} to {document.time_zone}"
-        return Refusal(Reason.CONFLICT, detail, "time_zone")
-    row = AccountRow(document.rate_card, document.time_zone, canonical(document).decode())
-    rows.put(account_key(account), row)
-    return None
+def apply_to_accounts(
+    document: Document, catalog: Catalog, bare: Rated, rows: Rows[RatingRow]
+) -> Refusal | Taken | list[Rated]:
+    """Take a document or command of an account; the rows that a correction makes."""
+    if isinstance(document, CatalogDocument):
+        return Refusal(Reason.INVALID_DOCUMENT, f"{document.kind} belongs to the catalog", "kind")
+    if isinstance(document, Account):
+        return apply_account(document, rows) or Taken.PASSED_ON
+    if rows.get(account_key(document.account)) is None:
+        return Refusal(Reason.UNKNOWN_ACCOUNT, f"no account {document.account}", "account")
+    return _of_account(document, catalog, bare, rows)
+
+
+def _of_account(
+    document: Contract | Grant | Command, catalog: Catalog, bare: Rated, rows: Rows[RatingRow]
+) -> Refusal | Taken | list[Rated]:
+    """A document of an account that is known."""
+    if isinstance(document, Contract):
+        new = apply_contract(document, bare.at, rows)
+        if isinstance(new, Refusal):
+            return new
+        return Taken.PASSED_ON if new else Taken.UNCHANGED
+    if isinstance(document, Purchase) and catalog.pack(document.pack) is None:
+        return Refusal(Reason.UNKNOWN_PACK, f"no pack {document.pack}", "pack")
+    if isinstance(document, AmendContract | TerminateContract | Correction):
+        return _command(document, catalog, bare, rows)
+    return Taken.PASSED_ON
+
+
+def _command(
+    command: AmendContract | TerminateContract | Correction,
+    catalog: Catalog,
+    bare: Rated,
+    rows: Rows[RatingRow],
+) -> Refusal | Taken | list[Rated]:
+    """A command whose identity is kept here."""
+    before = applied_before(command, command.kind, rows)
+    if before:
+        return before if isinstance(before, Refusal) else Taken.UNCHANGED
+    made: Refusal | Taken | list[Rated]
+    match command:
+        case AmendContract():
+            made = amend_contract(command, bare.at, rows) or Taken.PASSED_ON
+        case TerminateContract():
+            made = terminate_contract(command, bare.at, rows) or Taken.PASSED_ON
+        case VoidUsage():
+            made = void_usage(command, bare, rows)
+        case Replay():
+            made = Corrections(EventRating(catalog, rows)).replay(command, bare)
+        case Backfill():
+            made = Corrections(EventRating(catalog, rows)).backfill(command, bare)
+    if not isinstance(made, Refusal):
+        remember(command, command.kind, rows)
+    return made
+
+
+def _kind(document: Document) -> str:
+    kind: str = type(document).model_fields["kind"].default
+    return kind

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from processors.rating.extract import at_path, dimension_of, load_data, quantity_of
 from projections.pricing import QUANTITY_LIMIT
+from projections.rates.extract import at_path, dimension_of, load_data, quantity_of
 from schemas.documents import Product
 from schemas.numbers import QUANTITY_DECIMALS
 
@@ -31,10 +31,18 @@ class Layout(NamedTuple):
 
 
 def layout_of(products: Sequence[Product]) -> Layout:
-    """The paths of `products`, in order of first mention."""
-    values = (p.meter.value for p in products if p.meter.value is not None)
-    dimensions = (name for p in products for name in p.meter.dimensions)
+    """The paths of `products`, in order of first mention; a `unique` value is read as a text."""
+    paths = [(p.meter.value, p.meter.aggregation == "unique") for p in products]
+    values = (path for path, unique in paths if path is not None and not unique)
+    dimensions = [name for p in products for name in p.meter.dimensions]
+    dimensions += [path for path, unique in paths if path is not None and unique]
     return Layout(tuple(dict.fromkeys(values)), tuple(dict.fromkeys(dimensions)))
+
+
+def filters_of(products: Sequence[Product]) -> Layout:
+    """The paths that the products' filters look at."""
+    paths = (path for product in products for path in product.meter.filter)
+    return Layout((), tuple(dict.fromkeys(paths)))
 
 
 class Fields(NamedTuple):

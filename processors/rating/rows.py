@@ -1,13 +1,21 @@
 """The rows that rating keeps, and their one canonical encoding.
 
-Keys: `catalog`, `a:<account>`, `q:<account>|<product>|<match>|<period start>`.
+`catalog`: every product, rate card and pack. Of an account: `a:<account>` its terms and
+`k:<account>` its contracts. Of what lines are counted by: `q:<key>` the quantity so far and
+`u:<key>|<digest>` that a value was seen. Of an event: `n:<event>` that it waits for a price,
+`b:<event>` that it was backfilled, `v:<event>` that it was voided. `m:<command>`: a command that
+was applied, by its content.
 """
 
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
+from projections.contracts import Lineage
+
 CATALOG_KEY: Final = "catalog"
+_DIGEST_BYTES: Final = 16
 
 
 class CatalogRow(msgspec.Struct, tag="catalog"):
@@ -16,21 +24,83 @@ class CatalogRow(msgspec.Struct, tag="catalog"):
     documents: list[str]
 
 
+class LimitRow(msgspec.Struct, frozen=True, array_like=True):
+    """A limit of an account by a data path: whose lines it counts, and by what."""
+
+    id: str
+    by: str
+    products: tuple[str, ...] | None
+
+
 class AccountRow(msgspec.Struct, tag="account"):
     """What rating needs of an account, and its canonical document."""
 
     rate_card: str | None
     time_zone: str
+    limits: tuple[LimitRow, ...]
     document: str
 
 
-class CumulativeRow(msgspec.Struct, tag="cumulative"):
-    """The quantity of a key so far, in units; text, because it may pass 64 bits."""
+class ContractsRow(msgspec.Struct, tag="contracts"):
+    """The lineage of each of an account's contracts, by id."""
+
+    lineages: dict[str, Lineage]
+
+
+class QuantityRow(msgspec.Struct, tag="quantity"):
+    """A key's quantity so far and, of a `max`, its maximum; text: units may pass 64 bits."""
 
     total: str
+    maximum: str | None = None
 
 
-RatingRow = CatalogRow | AccountRow | CumulativeRow
+class SeenRow(msgspec.Struct, tag="seen"):
+    """A value was seen by a key, a key being of one billing period."""
+
+
+class WaitingRow(msgspec.Struct, tag="waiting"):
+    """An event of which something could not be priced.
+
+    `products` wait, in catalog order; None: the event as a whole. An empty list: all were priced
+    meanwhile, and the data is gone.
+    """
+
+    event_type: str
+    time: int
+    contract: str | None
+    data: str | None
+    products: list[str] | None
+
+
+class BackfilledRow(msgspec.Struct, tag="backfilled"):
+    """An event that entered by a backfill, by the digest of its content."""
+
+    content: str
+
+
+class VoidedRow(msgspec.Struct, tag="voided"):
+    """A voided event: the products whose lines were taken back."""
+
+    products: list[str]
+
+
+class CommandRow(msgspec.Struct, tag="command"):
+    """A command that was applied, by the digest of its content."""
+
+    content: str
+
+
+RatingRow = (
+    CatalogRow
+    | AccountRow
+    | ContractsRow
+    | QuantityRow
+    | SeenRow
+    | WaitingRow
+    | BackfilledRow
+    | VoidedRow
+    | CommandRow
+)
 _decoder: Final = msgspec.json.Decoder(RatingRow)
 
 
@@ -39,9 +109,36 @@ def account_key(account: str) -> str:
     return f"a:{account}"
 
 
-def cumulative_key(account: str, product: str, match: str, period_start: int) -> str:
-    """The key (account, product, match of the rate, billing period) of a cumulative quantity."""
-    return f"q:{account}|{product}|{match}|{period_start}"
+def contracts_key(account: str) -> str:
+    """The key of the row of an account's contracts."""
+    return f"k:{account}"
+
+
+def quantity_key(
+    account: str, contract: str | None, product: str, match: str, period_start: int
+) -> str:
+    """The key of what lines are counted by: 3.26 of CREDITS.md."""
+    return f"q:{account}|{contract or ''}|{product}|{match}|{period_start}"
+
+
+def seen_key(quantity_key: str, value: str) -> str:
+    """The key of a value's first sight, by the key that its lines are counted by."""
+    return f"u:{quantity_key[2:]}|{digest(value.encode())}"
+
+
+def event_key(prefix: str, account: str, source: str, identity: str) -> str:
+    """The key of a usage event's row: n(ot priced), b(ackfilled) or v(oided)."""
+    return f"{prefix}:{account}|{len(source)}|{source}|{identity}"
+
+
+def command_key(account: str, kind: str, identity: str) -> str:
+    """The key of a command's row."""
+    return f"m:{account}|{kind}|{identity}"
+
+
+def digest(content: bytes) -> str:
+    """16 bytes that stand for any content, as text."""
+    return blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def encode_row(row: RatingRow) -> bytes:

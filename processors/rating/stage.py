@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from processors.rating.columnar import rate
-from processors.rating.rows import decode_row, encode_row
+from processors.rating.known import Known
+from processors.rating.rows import WaitingRow, decode_row, encode_row, event_key
 from projections import metrics
 from projections.fold.cut import cut_frames
 from projections.fold.outbox import Output
@@ -31,6 +32,7 @@ class RatingFold:
         self._journal = JournalReader(position.vector)
         self._reached, self._clock = position.reached, position.clock
         self._rows = Rows(rows, encode_row, decode_row)
+        self._known = Known(self._rows)
         self._gap = GapWatch()
 
     def apply(self, records: Sequence[Record]) -> list[Output]:
@@ -42,7 +44,7 @@ class RatingFold:
         side: list[Output] = []
         if new:
             batch = pl.concat(new)
-            rated, self._clock = rate(batch, self._clock, self._rows)
+            rated, self._clock = rate(batch, self._clock, self._rows, self._known)
             side = list(self._side_records(batch, rated))
             metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(
                 time.time() - self._clock / 1e6
@@ -86,24 +88,34 @@ class RatingFold:
         if not ended.height:
             return
         place = ["journal_offset", "row"]
-        came = batch.select(*place, "type", "offset", journal_kind="kind")
-        for row in ended.join(came, on=place, how="left").iter_rows(named=True):
-            usage = row["journal_kind"] == JournalKind.USAGE
+        came = batch.select(*place, "type", "contract", "offset", journal_kind="kind")
+        for row in ended.join(came, on=place, how="left", suffix="_named").iter_rows(named=True):
             detail = f"{row['reason']} at journal {row['journal_offset']}:{row['row']}"
             if row["product"]:
                 detail += f", product {row['product']}"
             yield Output(
                 UNRATED if row["kind"] == RatedKind.UNRATED else REJECTED,
-                cloud_event(
-                    row["account"], row["source"], row["id"], row["type"], row["time"], row["data"]
-                )
-                if usage
-                else row["data"],
+                self._content(row),
                 key=row["account"].encode() if row["account"] else None,
                 headers=rejection_headers(
                     JOURNAL.name, self._partition, row["journal_offset"], row["reason"], detail
                 ),
             )
+
+    def _content(self, row: Mapping[str, Any]) -> bytes:
+        """The bytes of what ended so: an event as a CloudEvent again, a document as it came."""
+        kind, contract = row["type"], row["contract_named"]
+        if row["journal_kind"] != JournalKind.USAGE:
+            if row["kind"] == RatedKind.REFUSED:
+                data: bytes = row["data"]
+                return data
+            # Unrated by a replay or a backfill: what the journal does not say of it waits with it.
+            waiting = self._rows.get(event_key("n", row["account"], row["source"], row["id"]))
+            assert isinstance(waiting, WaitingRow), row
+            kind, contract = waiting.event_type, waiting.contract
+        return cloud_event(
+            row["account"], row["source"], row["id"], kind, row["time"], row["data"], contract
+        )
 
 
 def _observe(rated: pl.DataFrame, seconds: float) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from tests.builders import (
+from tests.rating import (
     at,
     cuts,
     document,

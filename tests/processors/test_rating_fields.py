@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.rating.extract import at_path, dimension_of, load_data, quantity_of
+from projections.rates.extract import at_path, dimension_of, load_data, quantity_of
 from processors.rating.fields import Layout, read_fields
 
 NUMBERS = (

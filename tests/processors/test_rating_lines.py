@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from schemas.frames import RatedKind
-from tests.builders import (
+from tests.rating import (
     at,
     cuts,
     document,

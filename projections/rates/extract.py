@@ -53,3 +53,15 @@ def dimension_of(value: Any) -> str | None:  # noqa: ANN401
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, str) else None
+
+
+def text_of(value: Any) -> str | None:  # noqa: ANN401
+    """`dimension_of` where it can be written down: half of a surrogate pair is no text."""
+    text = dimension_of(value)
+    if text is None or text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return text

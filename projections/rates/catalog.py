@@ -10,45 +10,63 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from projections.pricing import Price, compile_price
-from schemas.documents import Product, Rate, RateCard, RateCardVersion, canonical, parse_document
+from projections.pricing import Price, compile_price, price_text
+from schemas.documents import (
+    Pack,
+    PinnedCard,
+    PriceModel,
+    Product,
+    Rate,
+    RateCard,
+    RateCardVersion,
+    canonical,
+    parse_document,
+)
 from schemas.reasons import Reason, Refusal
 
+CatalogDocument = Product | RateCard | Pack
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledRate:
     """One rate, ready to be matched: `match` as sorted pairs, `label` as canonical JSON."""
 
     match: tuple[tuple[str, str], ...]
     label: str
+    model: PriceModel
     price: Price
+    text: str
+
+    def admits(self, dimensions: Mapping[str, str | None]) -> bool:
+        """Whether each dimension of `match` has the value that it names."""
+        return all(dimensions.get(name) == value for name, value in self.match)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledVersion:
     """A version's rates by product, the most specific first, equal ones as declared."""
 
+    card: str
     version: int
     effective_from: int
     rates: dict[str, list[CompiledRate]]
 
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What prices a line."""
-
-    rate_card: str
-    version: int
-    rate: CompiledRate
+    def rate(self, product: str, dimensions: Mapping[str, str | None]) -> CompiledRate | None:
+        """The rate that prices `product`, None where none matches."""
+        for rate in self.rates.get(product, ()):
+            if rate.admits(dimensions):
+                return rate
+        return None
 
 
 @dataclass
 class Catalog:
-    """Products by event type in order of first application, and rate cards by id."""
+    """Products by event type in order of first application, rate cards and packs by id."""
 
-    documents: dict[tuple[str, str], Product | RateCard] = field(default_factory=dict)
+    documents: dict[tuple[str, str], CatalogDocument] = field(default_factory=dict)
     _texts: dict[tuple[str, str], str] = field(default_factory=dict)
     _cards: dict[str, list[CompiledVersion]] = field(default_factory=dict)
+    _accumulating: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def restore(cls, documents: Iterable[str]) -> "Catalog":
@@ -62,17 +80,17 @@ class Catalog:
         """The inverse of `restore`."""
         return list(self._texts.values())
 
-    def apply(self, document: Product | RateCard, clock: int) -> Refusal | None:
+    def apply(self, document: CatalogDocument, clock: int) -> Refusal | None:
         """Take `document` at journal time `clock`; a refusal changes nothing."""
         existing = self.documents.get((document.kind, document.id))
         text = canonical(document).decode()
         if self._texts.get((document.kind, document.id)) == text:
             return None
-        refusal = (
-            _product_refusal(existing, document)
-            if isinstance(document, Product)
-            else self._card_refusal(existing, document, clock)
-        )
+        refusal = None
+        if isinstance(document, Product):
+            refusal = _product_refusal(existing, document)
+        elif isinstance(document, RateCard):
+            refusal = self._card_refusal(existing, document, clock)
         if refusal is None:
             self._keep(text)
         return refusal
@@ -85,34 +103,31 @@ class Catalog:
             if isinstance(document, Product) and document.meter.event_type == event_type
         ]
 
-    def choose(
-        self, rate_card: str | None, product: str, time: int, dimensions: Mapping[str, str | None]
-    ) -> Choice | Reason:
-        """The rate for a line of `product` at event time `time`, or why there is none."""
-        if rate_card is None:
+    def pack(self, pack: str) -> Pack | None:
+        """The pack of that id."""
+        document = self.documents.get(("Pack", pack))
+        return document if isinstance(document, Pack) else None
+
+    def version(self, card: str | PinnedCard | None, time: int) -> CompiledVersion | Reason:
+        """The version that prices at event time `time`: a pinned one, else the latest begun."""
+        if card is None:
             return Reason.NO_RATE_CARD
-        versions = self._cards.get(rate_card)
+        versions = self._cards.get(card if isinstance(card, str) else card.id)
         if versions is None:
             return Reason.UNKNOWN_RATE_CARD
-        index = self.version_index(rate_card, time)
-        if index < 0:
-            return Reason.NO_VERSION
-        for rate in versions[index].rates.get(product, ()):
-            if all(dimensions.get(name) == value for name, value in rate.match):
-                return Choice(rate_card, versions[index].version, rate)
-        return Reason.NO_RATE
+        if isinstance(card, PinnedCard):
+            pinned = (version for version in versions if version.version == card.version)
+            return next(pinned, Reason.NO_VERSION)
+        index = bisect_right(versions, time, key=lambda version: version.effective_from) - 1
+        return versions[index] if index >= 0 else Reason.NO_VERSION
 
-    def cards(self) -> Iterable[str]:
-        """The ids of the rate cards."""
-        return self._cards
+    def accumulates(self, card: str, product: str) -> bool:
+        """Whether any version of the card prices `product` by a cumulative quantity."""
+        return product in self._accumulating.get(card, ())
 
-    def version_index(self, rate_card: str, time: int) -> int:
-        """Which version of a known card is in effect at `time`: the latest begun, -1 for none."""
-        return bisect_right(self.effective_times(rate_card), time) - 1
-
-    def effective_times(self, rate_card: str) -> list[int]:
+    def effective_times(self, card: str) -> list[int]:
         """When each version of the card takes effect, rising; empty for an unknown card."""
-        return [version.effective_from for version in self._cards.get(rate_card, ())]
+        return [version.effective_from for version in self._cards.get(card, ())]
 
     def _keep(self, text: str) -> None:
         document, versions = _read(text)
@@ -120,9 +135,15 @@ class Catalog:
         self._texts[document.kind, document.id] = text
         if isinstance(document, RateCard):
             self._cards[document.id] = versions
+            self._accumulating[document.id] = frozenset(
+                product
+                for version in versions
+                for product, rates in version.rates.items()
+                if any(rate.price.cumulative for rate in rates)
+            )
 
     def _card_refusal(
-        self, existing: Product | RateCard | None, card: RateCard, clock: int
+        self, existing: CatalogDocument | None, card: RateCard, clock: int
     ) -> Refusal | None:
         for v, version in enumerate(card.versions):
             for r, rate in enumerate(version.rates):
@@ -146,7 +167,7 @@ class Catalog:
         return None
 
 
-def _product_refusal(existing: Product | RateCard | None, product: Product) -> Refusal | None:
+def _product_refusal(existing: CatalogDocument | None, product: Product) -> Refusal | None:
     """Aggregation and value cannot change: what was rated by them would mean something else."""
     if not isinstance(existing, Product):
         return None
@@ -181,22 +202,31 @@ def _version_refusal(existing: RateCard, card: RateCard, clock: int) -> Refusal 
 
 
 @lru_cache(maxsize=4096)
-def _read(text: str) -> tuple[Product | RateCard, list[CompiledVersion]]:
+def _read(text: str) -> tuple[CatalogDocument, list[CompiledVersion]]:
     """A canonical document, and the versions of a rate card: parsed once, not for each batch."""
     document = parse_document(text.encode())
-    assert isinstance(document, Product | RateCard), text
-    if isinstance(document, Product):
+    assert isinstance(document, CatalogDocument), text
+    if not isinstance(document, RateCard):
         return document, []
-    return document, [_compile(version) for version in document.versions]
+    return document, [_compile(document.id, version) for version in document.versions]
 
 
-def _compile(version: RateCardVersion) -> CompiledVersion:
+def _compile(card: str, version: RateCardVersion) -> CompiledVersion:
     rates: dict[str, list[CompiledRate]] = {}
     for rate in version.rates:
-        pairs = tuple(sorted(rate.match.items()))
-        label = json.dumps(dict(pairs), separators=(",", ":"), ensure_ascii=False)
-        compiled = CompiledRate(pairs, label, compile_price(rate.price))
+        compiled = CompiledRate(
+            tuple(sorted(rate.match.items())),
+            match_label(rate.match),
+            rate.price,
+            compile_price(rate.price),
+            price_text(rate.price),
+        )
         rates.setdefault(rate.product, []).append(compiled)
     for of_product in rates.values():
         of_product.sort(key=lambda compiled: -len(compiled.match))
-    return CompiledVersion(version.version, version.effective_from, rates)
+    return CompiledVersion(card, version.version, version.effective_from, rates)
+
+
+def match_label(match: Mapping[str, str]) -> str:
+    """A `match` as the log tells it: JSON with its names in order."""
+    return json.dumps(dict(sorted(match.items())), separators=(",", ":"), ensure_ascii=False)

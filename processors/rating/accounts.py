@@ -1,0 +1,107 @@
+"""Accounts and their contracts as rating keeps them: what is in force, and what changes it."""
+
+from collections.abc import Mapping
+
+from processors.rating.rows import (
+    AccountRow,
+    ContractsRow,
+    LimitRow,
+    RatingRow,
+    account_key,
+    contracts_key,
+)
+from projections.contracts import Lineage, amended, begin, terminate
+from projections.rates.choice import ACCOUNT, AccountTerms
+from projections.rows import Rows
+from schemas.documents import (
+    Account,
+    AmendContract,
+    Contract,
+    TerminateContract,
+    canonical,
+)
+from schemas.reasons import Reason, Refusal
+
+
+def terms_of(rows: Rows[RatingRow], account: str) -> AccountTerms | None:
+    """The wallet's terms of an account, None where there is no such account."""
+    row = rows.get(account_key(account))
+    if not isinstance(row, AccountRow):
+        return None
+    return AccountTerms(row.rate_card, row.time_zone, row.limits)
+
+
+def lineages_of(rows: Rows[RatingRow], account: str) -> Mapping[str, Lineage]:
+    """The account's contracts by id."""
+    row = rows.get(contracts_key(account))
+    return row.lineages if isinstance(row, ContractsRow) else {}
+
+
+def apply_account(document: Account, rows: Rows[RatingRow]) -> Refusal | None:
+    """The account's terms are these from now on."""
+    row = rows.get(account_key(document.id))
+    if isinstance(row, AccountRow) and row.time_zone != document.time_zone:
+        detail = f"cannot change from {row.time_zone} to {document.time_zone}"
+        return Refusal(Reason.CONFLICT, detail, "time_zone")
+    limits = (limit for limit in document.limits if limit.by != ACCOUNT)
+    row = AccountRow(
+        document.rate_card,
+        document.time_zone,
+        tuple(LimitRow(limit.id, limit.by, limit.products) for limit in limits),
+        canonical(document).decode(),
+    )
+    rows.put(account_key(document.id), row)
+    return None
+
+
+def apply_contract(document: Contract, clock: int, rows: Rows[RatingRow]) -> Refusal | bool:
+    """A new contract: True. False where the account has this one already."""
+    lineages = lineages_of(rows, document.account)
+    known = lineages.get(document.id)
+    if known is not None:
+        if known.revisions[0].document == canonical(document).decode():
+            return False
+        detail = f"contract {document.id} has other content: amend it"
+        return Refusal(Reason.CONFLICT, detail, "id")
+    if document.renews is not None and document.renews not in lineages:
+        return _unknown_contract(document.account, document.renews, "renews")
+    _keep(rows, document.account, {**lineages, document.id: begin(document, clock)})
+    return True
+
+
+def amend_contract(command: AmendContract, clock: int, rows: Rows[RatingRow]) -> Refusal | None:
+    """Another revision of a contract."""
+    lineages = lineages_of(rows, command.account)
+    lineage = lineages.get(command.contract)
+    if lineage is None:
+        return _unknown_contract(command.account, command.contract, "contract")
+    revision = amended(lineage, command, clock)
+    if isinstance(revision, Refusal):
+        return revision
+    renews = command.changes.get("renews")
+    if renews is not None and renews not in lineages:
+        return _unknown_contract(command.account, renews, "changes.renews")
+    lineage.revisions.append(revision)
+    _keep(rows, command.account, lineages)
+    return None
+
+
+def terminate_contract(
+    command: TerminateContract, clock: int, rows: Rows[RatingRow]
+) -> Refusal | None:
+    """The end of a contract, at the later of the command's `at` and journal time."""
+    lineages = lineages_of(rows, command.account)
+    lineage = lineages.get(command.contract)
+    if lineage is None:
+        return _unknown_contract(command.account, command.contract, "contract")
+    terminate(lineage, command, clock)
+    _keep(rows, command.account, lineages)
+    return None
+
+
+def _keep(rows: Rows[RatingRow], account: str, lineages: Mapping[str, Lineage]) -> None:
+    rows.put(contracts_key(account), ContractsRow(dict(lineages)))
+
+
+def _unknown_contract(account: str, contract: str, path: str) -> Refusal:
+    return Refusal(Reason.UNKNOWN_CONTRACT, f"{account} has no contract {contract}", path)

@@ -1,0 +1,1 @@
+"""Which contract covers a line, and what prices it: pure, for rating and for entitlement checks."""

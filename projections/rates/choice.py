@@ -1,0 +1,254 @@
+"""What prices a line: contract, revision, rate, override and billing period, in one place. Pure.
+
+The fold and the entitlement check both ask here, so they agree (credits.md section 8). Asked in two
+steps: `standing` finds what holds for a product whatever its dimensions are, `Tariff.charge` what
+the dimensions then decide. Standings hold between two `edges` within one billing period, and
+accounts on equal terms share their tariffs: so the columnar path asks each step once for many
+lines.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple, Protocol
+
+from projections.contracts import Lineage, contract_of
+from projections.pricing import Price, compile_price
+from projections.rates.catalog import Catalog, CompiledRate, CompiledVersion
+from projections.rates.coverage import Covering, covering
+from projections.rates.overrides import (
+    CompiledOverride,
+    compiled_overrides,
+    names,
+    overrides_at,
+)
+from schemas.documents import PinnedCard, Product
+from schemas.numbers import Quantity
+from schemas.periods import period_at
+from schemas.reasons import Reason
+
+Dimensions = Mapping[str, str | None]
+ACCOUNT: Final = "account"
+"""The `by` of a limit that is of the whole account (or contract)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTerms:
+    """What of an account decides prices: its wallet's terms."""
+
+    rate_card: str | None
+    time_zone: str
+    limits: tuple["LimitTerms", ...] = ()
+
+
+class LimitTerms(Protocol):
+    """What of a limit concerns a line."""
+
+    @property
+    def id(self) -> str:
+        """Its name, of the account's or the contract's."""
+
+    @property
+    def by(self) -> str:
+        """ACCOUNT, or the data path of its entities."""
+
+    @property
+    def products(self) -> tuple[str, ...] | None:
+        """Those that it counts, None for all."""
+
+
+class EntityLimit(NamedTuple):
+    """A limit by a data path that admits a line's product. `contract` None: the account's."""
+
+    id: str
+    contract: str | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What prices a line of given dimensions. `rate_card` and `version` None: only an override."""
+
+    override: int | None
+    rate_card: str | None
+    version: int | None
+    match: str
+    price: Price
+    price_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What prices the lines of a product: a version of a rate card, and overrides in order.
+
+    `cumulative`: the quantity of their keys is kept.
+    """
+
+    product: str
+    version: CompiledVersion | Reason
+    overrides: tuple[CompiledOverride, ...]
+    cumulative: bool
+
+    def charge(self, dimensions: Dimensions) -> Charge | Reason:
+        """The price for these dimensions, or why there is none."""
+        override = next((o for o in self.overrides if o.admits(dimensions)), None)
+        version = self.version
+        if override is not None and override.price is not None:
+            assert override.text is not None
+            listed = isinstance(version, CompiledVersion)
+            return Charge(
+                override.place,
+                version.card if listed else None,
+                version.version if listed else None,
+                override.label,
+                override.price,
+                override.text,
+            )
+        if isinstance(version, Reason):
+            return version
+        rate = version.rate(self.product, dimensions)
+        if rate is None:
+            return Reason.NO_RATE
+        place, price, text = None, rate.price, rate.text
+        if override is not None:
+            assert override.multiplier is not None
+            place, (price, text) = override.place, _multiplied(rate, override.multiplier)
+        return Charge(place, version.card, version.version, rate.label, price, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds for a product's lines at one event time, whatever their dimensions are.
+
+    `period` is the billing period [start, end) of the lines' keys.
+    """
+
+    contract: str | None
+    named: bool
+    revision: int | None
+    period: tuple[int, int]
+    tariff: Tariff
+    limits: tuple[EntityLimit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A line's price and all that decided it."""
+
+    standing: Standing
+    charge: Charge
+
+
+def choose(
+    catalog: Catalog,
+    terms: AccountTerms,
+    lineages: Mapping[str, Lineage],
+    product: Product,
+    time: int,
+    dimensions: Dimensions,
+    named: str | None,
+) -> Choice | Reason:
+    """What prices a line of `product` at event time `time`, or why nothing does.
+
+    `lineages` are the account's contracts by id; `named` is the contract that the event names.
+    """
+    found = standing(catalog, terms, lineages, product, time, named)
+    charge = found.tariff.charge(dimensions)
+    return charge if isinstance(charge, Reason) else Choice(found, charge)
+
+
+def standing(
+    catalog: Catalog,
+    terms: AccountTerms,
+    lineages: Mapping[str, Lineage],
+    product: Product,
+    time: int,
+    named: str | None,
+) -> Standing:
+    """What holds for `product` at `time`, under the contract that covers it or the wallet."""
+    covered = covering(lineages, product, time, named) if lineages else None
+    if covered is None:
+        return Standing(
+            contract=None,
+            named=False,
+            revision=None,
+            period=period_at(time, "monthly", None, terms.time_zone),
+            tariff=_tariff(catalog, terms.rate_card, product, time, None),
+            limits=_entity_limits(terms.limits, None, product),
+        )
+    contract, billing = covered.contract, covered.contract.billing
+    cycle, anchor = ("monthly", None) if billing is None else (billing.cycle, billing.anchor)
+    card = terms.rate_card if contract.rate_card is None else contract.rate_card
+    return Standing(
+        contract.id,
+        covered.named,
+        covered.revision.number,
+        period_at(time, cycle, anchor, terms.time_zone),
+        _tariff(catalog, card, product, time, covered),
+        _entity_limits(contract.limits, contract.id, product),
+    )
+
+
+def edges(catalog: Catalog, terms: AccountTerms, lineages: Mapping[str, Lineage]) -> list[int]:
+    """The event times, rising, at which a standing may change within a billing period."""
+    found = set(catalog.effective_times(terms.rate_card)) if terms.rate_card else set()
+    for lineage in lineages.values():
+        found.update(_lineage_edges(catalog, lineage))
+    return sorted(found)
+
+
+def _lineage_edges(catalog: Catalog, lineage: Lineage) -> Iterator[int]:
+    if lineage.terminated_at is not None:
+        yield lineage.terminated_at
+    for revision in lineage.revisions:
+        contract = contract_of(revision.document)
+        yield from (contract.starts_at, revision.effective_at)
+        if contract.ends_at is not None:
+            yield contract.ends_at
+        if isinstance(contract.rate_card, str):
+            yield from catalog.effective_times(contract.rate_card)
+        for override in contract.overrides:
+            ends = (override.effective_from, override.effective_to)
+            yield from (end for end in ends if end is not None)
+
+
+def _tariff(
+    catalog: Catalog,
+    card: str | PinnedCard | None,
+    product: Product,
+    time: int,
+    covered: Covering | None,
+) -> Tariff:
+    overrides: tuple[CompiledOverride, ...] = ()
+    cumulative = product.meter.aggregation in ("max", "unique")
+    if card is not None:
+        identity = card if isinstance(card, str) else card.id
+        cumulative = cumulative or catalog.accumulates(identity, product.id)
+    if covered is not None:
+        document = covered.revision.document
+        overrides = overrides_at(document, product, time)
+        cumulative = cumulative or any(
+            override.price is not None
+            and override.price.cumulative
+            and names(override.document, product)
+            for override in compiled_overrides(document)
+        )
+    return Tariff(product.id, catalog.version(card, time), overrides, cumulative)
+
+
+def _entity_limits(
+    limits: Sequence[LimitTerms], contract: str | None, product: Product
+) -> tuple[EntityLimit, ...]:
+    return tuple(
+        EntityLimit(limit.id, contract, limit.by)
+        for limit in limits
+        if limit.by != ACCOUNT and (limit.products is None or product.id in limit.products)
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _multiplied(rate: CompiledRate, multiplier: Quantity) -> tuple[Price, str]:
+    content = json.loads(rate.text) | {"multiplier": str(multiplier)}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return compile_price(rate.model, multiplier), text
