@@ -13,8 +13,10 @@ from processors.rating import rows as rating_rows
 from projections.balances import columnar as balances_columnar
 from projections.balances import reference as balances_reference
 from projections.balances.alerts import Alert
+from projections.balances.books import Books
 from projections.balances.postings import ledger_frame
-from projections.balances.row import BalanceRow, decode_row, encode_row, next_due
+from projections.balances.row import BalanceRow
+from projections.balances.wire import decode_row
 from projections.rows import Changes, MemoryReader, Rows
 from schemas.frames import LEDGER_SCHEMA, RATED_SCHEMA
 
@@ -89,20 +91,21 @@ def balance(
     step = fold_plainly if reference else balances_columnar.fold
     memory = MemoryReader()
     if rows:
+        hot = {key: decode_row(raw) for key, raw in rows.items() if key.startswith("a:")}
         due: dict[str, tuple[int | None, int | None]] = {
-            key: (None, next_due(decode_row(raw))) for key, raw in rows.items()
+            key: (None, row.due) for key, row in hot.items() if isinstance(row, BalanceRow)
         }
         memory.commit(Changes(dict(rows), due))
-    held = Rows(memory, encode_row, decode_row, next_due)
+    books = Books(memory)
     ledgers: list[pl.DataFrame] = [pl.DataFrame(schema=LEDGER_SCHEMA)]
     alerts: list[Alert] = []
     refused = 0
     for batch in _slices(rated, cuts):
-        folded = step(batch, held)
+        folded = step(batch, books)
         ledgers.append(folded.ledger)
         alerts.extend(folded.alerts)
         refused += len(folded.refused)
-        memory.commit(held.take_changes())
+        memory.commit(books.rows.take_changes())
     return Balanced(pl.concat(ledgers), alerts, refused, memory.rows)
 
 
@@ -116,10 +119,10 @@ def rate_plainly(
     return in_decimals(pl.DataFrame(columns, schema=_RATED_UNITS)), plain.clock
 
 
-def fold_plainly(batch: pl.DataFrame, rows: Rows[BalanceRow]) -> balances_columnar.Folded:
+def fold_plainly(batch: pl.DataFrame, books: Books) -> balances_columnar.Folded:
     """The reference of balances, with the signature of the columnar one."""
     units = batch.with_columns(pl.col("cost", "quantity").to_physical())
-    steps = [balances_reference.fold_row(rated, rows) for rated in units.iter_rows(named=True)]
+    steps = [balances_reference.fold_row(rated, books) for rated in units.iter_rows(named=True)]
     return balances_columnar.Folded(
         ledger_frame([posting for step in steps for posting in step.postings]),
         [alert for step in steps for alert in step.alerts],

@@ -1,9 +1,9 @@
 """Drawing down a whole batch of rated rows; the same result as `projections.balances.reference`.
 
-Per account, the batch's lines are summed by product. Where the sums fit the account's plan (no
-boundary of expiry, threshold, exhaustion or a first overage within), each product is one
-subtraction and its postings are made in columns. Every other account goes line by line through the
-reference, merged with the batch's ticks and documents in log order.
+Per account, the batch's lines are summed by key. Where the sums fit the account's plan (no boundary
+of expiry, threshold, exhaustion, limit or a first overage within), each key is one subtraction and
+its postings are made in columns. Every other account goes line by line through the reference,
+merged with the batch's ticks and documents in log order.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,16 @@ from typing import Any, Final
 import polars as pl
 
 from projections.balances.alerts import Alert
-from projections.balances.plan import plan_of, take
+from projections.balances.books import Books, tally_key
+from projections.balances.plan import Group, plan_of, take
 from projections.balances.postings import CONSUMED, ORDINAL_BITS, OVERAGE, Posting, ledger_frame
-from projections.balances.reference import Refused, fold_row
-from projections.balances.row import BalanceRow, next_due
-from projections.rows import Rows
+from projections.balances.reference import fold_row
+from projections.balances.step import Refused
 from schemas.frames import LEDGER_SCHEMA, RatedKind
 
 _PLACE: Final = ["journal_offset", "row", "ordinal"]
 _UNITS: Final = ("quantity", "cost")
+_KEY: Final = ("account", "contract", "product", "match", "period")
 _FOLDED: Final = [int(kind) for kind in (RatedKind.LINE, RatedKind.TICK, RatedKind.DOCUMENT)]
 
 
@@ -34,102 +35,113 @@ class Folded:
     refused: list[Refused]
 
 
-def fold(batch: pl.DataFrame, rows: Rows[BalanceRow]) -> Folded:
+def fold(batch: pl.DataFrame, books: Books) -> Folded:
     """Fold `batch`, RATED_SCHEMA rows in position order."""
     lines = batch.filter(pl.col("kind") == int(RatedKind.LINE))
     documents = batch.filter(pl.col("kind") == int(RatedKind.DOCUMENT))
-    excluded = set(documents.get_column("account").to_list())
-    totals = _totals(lines)
-    rows.load([*totals, *sorted(excluded)])
-    quick = _take_quickly(totals, rows, excluded)
-    ledger = _quick_ledger(lines.join(quick, on=["account", "product"], how="inner"))
-    others = batch.filter(pl.col("kind").is_in(_FOLDED))
-    slow = others.join(
-        quick.select("account").unique(), on="account", how="anti", maintain_order="left"
-    )
-    postings, alerts, refused = _fold_slowly(slow, rows)
+    named = documents.get_column("account").to_list()
+    sums = _sums(lines)
+    groups = _groups(sums)
+    # A catalog document can change what any line draws from: then all lines go the slow way.
+    excluded: set[str] = set(groups) if None in named else set(named)
+    _load(books, groups, sorted(name for name in named if name is not None))
+    payers = _take_quickly(groups, sums.height, books, excluded)
+    quick = sums.select("at_lines", pl.Series("payer", payers, dtype=pl.String))
+    placed = quick.explode("at_lines").sort("at_lines").get_column("payer")
+    lines = lines.with_columns(placed.alias("payer"))
+    ledger = _quick_ledger(lines.filter(pl.col("payer").is_not_null()))
+    slow = _slow_rows(batch, lines, excluded)
+    postings, alerts, refused = _fold_slowly(slow, books)
     if postings:
         ledger = pl.concat([ledger, ledger_frame(postings)])
     return Folded(ledger.sort(_PLACE), alerts, refused)
 
 
-@dataclass(slots=True)
-class _Total:
-    """One account's lines of a batch: cost by product, span of event times, last journal time."""
-
-    first: int
-    last: int
-    clock: int
-    costs: list[tuple[str, int]]
-
-
-def _totals(lines: pl.DataFrame) -> dict[str, _Total]:
-    """By account. Eager group sums wrap silently, so their bound is checked first."""
+def _sums(lines: pl.DataFrame) -> pl.DataFrame:
+    """One row for each key. Eager group sums wrap silently, so their bound is checked first."""
     costs = lines.get_column("cost").to_physical()
     if lines.height:
-        least, most = costs.min(), costs.max()
-        assert least is not None and least >= 0, least  # type: ignore[operator]  # noqa: PT018
-        assert most * lines.height < 10**38, most  # type: ignore[operator]
-    keys = ("account", "product")
-    sums = lines.group_by(*keys, maintain_order=True).agg(
-        pl.col("time").min().alias("first"),
-        pl.col("time").max().alias("last"),
-        pl.col("at").max().alias("clock"),
-        pl.col("cost").to_physical().sum(),
+        most = max(abs(costs.max()), abs(costs.min()))  # type: ignore[arg-type]
+        assert most * lines.height < 10**38, most
+    return (
+        lines.with_row_index("at_lines")
+        .group_by(*_KEY, maintain_order=True)
+        .agg(
+            pl.col("time").min().alias("first"),
+            pl.col("time").max().alias("last"),
+            pl.col("at").max(),
+            pl.col("cost").to_physical().sum(),
+            pl.col("cost").to_physical().min().alias("least"),
+            pl.col("at_lines"),
+        )
     )
-    totals: dict[str, _Total] = {}
-    for account, product, first, last, clock, cost in sums.iter_rows():
-        total = totals.get(account)
-        if total is None:
-            totals[account] = _Total(first, last, clock, [(product, cost)])
-            continue
-        total.costs.append((product, cost))
-        total.first = min(total.first, first)
-        total.last = max(total.last, last)
-        total.clock = max(total.clock, clock)
-    return totals
+
+
+def _groups(sums: pl.DataFrame) -> dict[str, list[Group]]:
+    """By account, each with its place in the sums."""
+    groups: dict[str, list[Group]] = {}
+    for place, (account, *fields) in enumerate(sums.drop("at_lines").iter_rows()):
+        groups.setdefault(account, []).append(Group(place, *fields))
+    return groups
+
+
+def _load(books: Books, groups: dict[str, list[Group]], named: list[str]) -> None:
+    keys = (tally_key(name, group.key) for name, of in groups.items() for group in of)
+    books.load([*groups, *named], keys)
+
+
+_OVERAGE: Final = ""
+"""In the place of a payer: all of it is overage. No grant has an empty id."""
 
 
 def _take_quickly(
-    totals: dict[str, _Total], rows: Rows[BalanceRow], excluded: set[str]
-) -> pl.DataFrame:
-    """Apply what fits; gives (account, product, payer) of each, payer null for overage."""
-    accounts: list[str] = []
-    products: list[str] = []
-    names: list[str | None] = []
-    for account, total in totals.items():
+    groups: dict[str, list[Group]], count: int, books: Books, excluded: set[str]
+) -> list[str | None]:
+    """Apply what fits; gives the payer of each of `count` groups, None for what goes the slow way.
+
+    Accounts that go the slow way join `excluded`.
+    """
+    payers: list[str | None] = [None] * count
+    for account, of_account in groups.items():
         if account in excluded:
             continue
-        row = rows.get(account)
+        row = books.account(account)
         assert row is not None, account
-        plan = plan_of(row, total.first)
-        payers = take(row, plan, total.costs, total.last, total.clock)
-        if payers is None:
+        plan = plan_of(row, of_account[0].first, books)
+        taken = take(row, plan, of_account, books)
+        if taken is None:
+            excluded.add(account)
             continue
-        rows.put(account, row)
-        for payer, (product, _) in zip(payers, total.costs, strict=True):
-            accounts.append(account)
-            products.append(product)
-            names.append(None if payer is None else payer.id)
-    return pl.DataFrame(
-        {"account": accounts, "product": products, "payer": names},
-        schema={"account": pl.String, "product": pl.String, "payer": pl.String},
-    )
+        books.put(row)
+        for payer, group in zip(taken, of_account, strict=True):
+            payers[group.place] = _OVERAGE if payer is None else payer.id
+    return payers
 
 
 def _quick_ledger(lines: pl.DataFrame) -> pl.DataFrame:
     free = pl.col("cost").to_physical() == pl.lit(0, pl.Int128)
-    overage = pl.col("payer").is_null() & ~free
+    overage = (pl.col("payer") == _OVERAGE) & ~free
     return lines.with_columns(
         pl.col("ordinal") * (1 << ORDINAL_BITS),
         pl.when(overage).then(pl.lit(OVERAGE)).otherwise(pl.lit(CONSUMED)).alias("posting"),
-        pl.when(~free).then("payer").alias("grant"),
+        pl.when(~free & (pl.col("payer") != _OVERAGE)).then("payer").alias("grant"),
         pl.col("cost").alias("amount"),
+        pl.lit(None, pl.Boolean).alias("unauthorised"),
+        pl.lit(None, pl.String).alias("reference"),
     ).select(*LEDGER_SCHEMA)
 
 
+def _slow_rows(batch: pl.DataFrame, lines: pl.DataFrame, excluded: set[str]) -> pl.DataFrame:
+    """What the reference folds: ticks, documents, and all lines of the accounts that need it."""
+    is_line = pl.col("kind") == int(RatedKind.LINE)
+    if lines.get_column("payer").null_count() == 0:
+        return batch.filter(pl.col("kind").is_in(_FOLDED) & ~is_line)
+    wanted = pl.col("account").is_in(sorted(excluded))
+    return batch.filter(pl.col("kind").is_in(_FOLDED) & (~is_line | wanted))
+
+
 def _fold_slowly(
-    slow: pl.DataFrame, rows: Rows[BalanceRow]
+    slow: pl.DataFrame, books: Books
 ) -> tuple[list[Posting], list[Alert], list[Refused]]:
     postings: list[Posting] = []
     alerts: list[Alert] = []
@@ -138,24 +150,24 @@ def _fold_slowly(
         return postings, alerts, refused
     last = slow.get_column("at").item(-1)
     ticked = bool((slow.get_column("kind") == int(RatedKind.TICK)).any())
-    watched = set(rows.due(last)) if ticked else set()
+    watched = set(books.due(last)) if ticked else set()
     watched.update(account for account in slow.get_column("account").unique() if account)
     for rated in _dicts(slow):
         due: Sequence[str] = ()
         if rated["kind"] == RatedKind.TICK:
-            due = _due_of(watched, rows, rated["at"])
-        step = fold_row(rated, rows, due)
+            due = _due_of(watched, books, rated["at"])
+        step = fold_row(rated, books, due)
         postings.extend(step.postings)
         alerts.extend(step.alerts)
         refused.extend(step.refused)
     return postings, alerts, refused
 
 
-def _due_of(watched: set[str], rows: Rows[BalanceRow], clock: int) -> list[str]:
+def _due_of(watched: set[str], books: Books, clock: int) -> list[str]:
     found = []
     for account in watched:
-        row = rows.get(account)
-        if row is not None and (due := next_due(row)) is not None and due <= clock:
+        row = books.account(account)
+        if row is not None and row.due is not None and row.due <= clock:
             found.append(account)
     return sorted(found)
 

@@ -1,28 +1,32 @@
 """What a balance row can take without crossing a boundary: when the quick path holds. Pure.
 
 A plan is derived from a row, lives in memory only and is thrown away whenever the row takes the
-slow path. As long as a batch of an account's lines fits it, all of them draw from the same grant
-(or are all overage), no alert fires and nothing is due in between, so the lines of a product are
-one subtraction.
+slow path. As long as a batch of an account's lines fits it, all lines of a key draw from one grant
+(or are all overage), no alert fires and nothing is due in between, so they are one subtraction.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
 
-from projections.balances.alerts import headroom
-from projections.balances.burn import admits, burn_key
-from projections.balances.row import BalanceRow, GrantRow, next_due
+from projections.balances.books import Books, key_of
+from projections.balances.burn import admits, belongs, order_for
+from projections.balances.measures import EXPIRING, alert_scopes, measured
+from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow
+from projections.balances.terms import Rule, account_terms, terms_at
+from projections.balances.top_up import available_in, scopes_with_rule
+from schemas.periods import local_day
 
 _NEVER: Final = 1 << 62
 _EVER: Final = -1
+_ENDLESS: Final = 10**38
 
 
 @dataclass(slots=True)
 class Plan:
     """Journal times below `until`, event times in [`start`, `end`), `room` units to consume.
 
-    `first` is the grant that pays for a product, None for overage; filled as products are asked
-    for.
+    `first` is the grant that pays for a scope's product, None for overage; `plain` whether that
+    scope's lines need no look at limits, and its overage none at terms. Filled as they are asked.
     """
 
     until: int
@@ -30,93 +34,222 @@ class Plan:
     end: int
     room: int
     payers: list[GrantRow]
-    first: dict[str, GrantRow | None] = field(default_factory=dict)
-
-    def payer(self, product: str) -> GrantRow | None:
-        """The first grant in burn order that pays for `product`."""
-        try:
-            return self.first[product]
-        except KeyError:
-            able = (grant for grant in self.payers if admits(grant, product))
-            self.first[product] = found = next(able, None)
-            return found
+    first: dict[tuple[str, str], GrantRow | None] = field(default_factory=dict)
+    unlimited: dict[str, bool] = field(default_factory=dict)
+    plain: dict[str, bool] = field(default_factory=dict)
 
 
-def plan_of(row: BalanceRow, time: int) -> Plan:
+@dataclass(slots=True)
+class Group:
+    """The lines of one key in a batch: span of event times, last journal time, sum of costs.
+
+    `place` numbers the batch's groups, `least` is the lowest cost.
+    """
+
+    place: int
+    contract: str | None
+    product: str
+    match: str
+    period: int
+    first: int
+    last: int
+    clock: int
+    cost: int
+    least: int
+
+    @property
+    def scope(self) -> str:
+        """The contract that covers the lines, or WALLET."""
+        return self.contract or WALLET
+
+    @property
+    def key(self) -> str:
+        """The key of the lines within their account."""
+        return key_of(self.contract, self.product, self.match, self.period)
+
+
+def plan_of(row: BalanceRow, time: int, books: Books) -> Plan:
     """The plan around event time `time`; kept on the row while it holds.
 
-    Between two neighbouring effective or expiry times of any grant, the same grants can pay. Where
-    an expired grant could be reopened, or one that is not effective yet could pay early, nothing is
-    planned (`room` is -1): those lines go the slow way.
+    Between two neighbouring effective or expiry times of any grant, and revisions of any contract,
+    the same grants can pay in the same order. Where an expired grant could be reopened, or one that
+    is not effective yet could pay early, nothing is planned (`room` is -1): those go the slow way.
     """
     plan: Plan | None = row.plan
     if plan is not None and plan.start <= time < plan.end:
         return plan
     start, end = _EVER, _NEVER
-    for grant in row.grants:
-        for edge in (grant.effective_at, grant.expires_at):
-            if edge is None:
-                continue
-            if edge <= time:
-                start = max(start, edge)
-            else:
-                end = min(end, edge)
-    within = [
-        grant
-        for grant in row.grants
-        if grant.effective_at <= time and (grant.expires_at is None or time < grant.expires_at)
-    ]
-    planned = all(grant.state == "active" or _drained(grant) for grant in within)
-    payers = sorted((grant for grant in within if grant.remaining > 0), key=burn_key)
-    room = headroom(row) if planned else -1
-    if room < 0 and planned and _dry(row):
-        room = 0
-    due = next_due(row)
-    made = Plan(_NEVER if due is None else due, start, end, room, payers)
+    for edge in _edges(row):
+        if edge <= time:
+            start = max(start, edge)
+        else:
+            end = min(end, edge)
+    able = [grant for grant in row.grants if _could_pay(grant, time)]
+    planned = all(grant.state == "active" for grant in able)
+    zone = account_terms(row.terms.document).time_zone
+    today = row.scopes[ACCOUNT]
+    day_end = local_day(today.today, zone)[1] if today.first_day is not None else 0
+    made = Plan(
+        min(_NEVER if row.due is None else row.due, day_end),
+        start,
+        end,
+        _headroom(row, books) if planned else -1,
+        [grant for grant in able if grant.remaining > 0],
+    )
     row.plan = made
     return made
 
 
-def _drained(grant: GrantRow) -> bool:
-    return grant.remaining == 0 and grant.expired == 0
+def _edges(row: BalanceRow) -> list[int]:
+    edges = [grant.terms.root_effective_at for grant in row.grants]
+    edges.extend(
+        grant.terms.expires_at for grant in row.grants if grant.terms.expires_at is not None
+    )
+    for lineage in row.terms.contracts.values():
+        edges.extend(revision.effective_at for revision in lineage.revisions)
+    return edges
 
 
-def _dry(row: BalanceRow) -> bool:
-    """Nothing is available and depletion was told: overage alone can go on."""
-    return not row.above_zero and row.available == 0
+def _could_pay(grant: GrantRow, time: int) -> bool:
+    """Whether a line of event time `time` could draw from the grant, now or after a return."""
+    terms = grant.terms
+    if time < terms.root_effective_at or grant.state in ("pending", "voided", "refunded", "closed"):
+        return False
+    if terms.expires_at is not None and time >= terms.expires_at:
+        return False
+    return grant.state != "expired" or grant.expired > 0
+
+
+def _headroom(row: BalanceRow, books: Books) -> int:
+    """The most that active grants can lose with no alert: no armed threshold reached, not depleted.
+
+    Negative where even nothing more may be assumed: something is to be evaluated first.
+    """
+    room = _ENDLESS
+    for scope, rules in alert_scopes(row):
+        available = available_in(row, scope)
+        if (available > 0) != row.scopes[scope].above_zero:
+            return -1
+        if available:
+            room = min(room, available - 1)
+        for rule in rules:
+            room = min(room, _room_of(row, scope, rule, books))
+    for scope, top_up in scopes_with_rule(row):
+        left = available_in(row, scope) - top_up.threshold
+        if left >= 0:
+            room = min(room, left)
+    return room
+
+
+def _room_of(row: BalanceRow, scope: str, rule: Rule, books: Books) -> int:
+    """The most that can be consumed before an armed threshold of the rule is reached."""
+    found = None
+    if rule.measure != EXPIRING:
+        found = measured(row, scope, rule, row.clock, books)
+    if found is None:
+        return _ENDLESS
+    rooms = (
+        found.room(rule.measure, threshold)
+        for text, threshold in rule.thresholds
+        if (scope, rule.id, text, "") not in row.fired
+    )
+    return min((room for room in rooms if room is not None), default=_ENDLESS)
 
 
 def take(
-    row: BalanceRow, plan: Plan, costs: list[tuple[str, int]], last: int, clock: int
+    row: BalanceRow, plan: Plan, groups: list[Group], books: Books
 ) -> list[GrantRow | None] | None:
-    """Draw the `costs` of products from their payers, all of them or nothing.
+    """Draw the `groups` from their payers, all of them or nothing.
 
-    `last` is the latest event time, `clock` the latest journal time. Gives the payer of each (None
-    is overage), or None where they cross a boundary and nothing was done. A grant may be emptied
-    exactly; overage must have started before.
+    Gives the payer of each (None is overage), or None where they cross a boundary and nothing was
+    done. A grant may be emptied exactly; overage must have started before.
     """
-    if clock >= plan.until or last >= plan.end or plan.room < 0:
-        return None
-    payers = [plan.payer(product) for product, _ in costs]
+    payers: list[GrantRow | None] = []
     drawn: dict[str, int] = {}
-    total = owed = 0
-    for payer, (_, cost) in zip(payers, costs, strict=True):
+    total = 0
+    for group in groups:
+        if not _fits(row, plan, group):
+            return None
+        payer = _payer(row, plan, group, books)
+        payers.append(payer)
         if payer is None:
-            owed += cost
+            if group.cost and not _owes_plainly(row, plan, group):
+                return None
             continue
-        total += cost
-        drawn[payer.id] = of_grant = drawn.get(payer.id, 0) + cost
+        total += group.cost
+        drawn[payer.id] = of_grant = drawn.get(payer.id, 0) + group.cost
         if of_grant > payer.remaining:
             return None
-    if total > plan.room or (owed and not row.overage):
+    if total > plan.room:
         return None
-    for payer, (_, cost) in zip(payers, costs, strict=True):
-        if payer is not None:
-            payer.remaining -= cost
-            payer.consumed += cost
-            if not payer.remaining:
-                row.plan = None
+    for payer, group in zip(payers, groups, strict=True):
+        _move(row, payer, group, books)
     plan.room -= total
-    row.overage += owed
-    row.clock = clock
+    row.clock = max(group.clock for group in groups)
     return payers
+
+
+def _fits(row: BalanceRow, plan: Plan, group: Group) -> bool:
+    if group.clock >= plan.until or group.last >= plan.end or group.first < plan.start:
+        return False
+    if group.least < 0 or plan.room < 0:
+        return False
+    scope = group.scope
+    if scope not in plan.unlimited:
+        terms = terms_at(row, scope, group.first)
+        plan.unlimited[scope] = not terms.limits
+        plan.plain[scope] = terms.overage.plain
+    counted = row.scopes[scope]
+    same_day = scope == WALLET or (
+        counted.first_day is not None and counted.today == row.scopes[ACCOUNT].today
+    )
+    return plan.unlimited[scope] and same_day
+
+
+def _owes_plainly(row: BalanceRow, plan: Plan, group: Group) -> bool:
+    scope = group.scope
+    counted = row.scopes[scope]
+    going_on = counted.overage > 0 and counted.period_end is not None
+    return plan.plain[scope] and going_on and (scope, group.key) in row.owed
+
+
+def _payer(row: BalanceRow, plan: Plan, group: Group, books: Books) -> GrantRow | None:
+    """The first grant in burn order that pays for the group."""
+    place = (group.scope, group.product)
+    try:
+        return plan.first[place]
+    except KeyError:
+        tags = books.tags(group.product)
+        able = [
+            grant
+            for grant in plan.payers
+            if belongs(grant, group.scope) and admits(grant, group.product, tags)
+        ]
+        found = min(able, key=order_for(row, group.scope, group.first)) if able else None
+        plan.first[place] = found
+        return found
+
+
+def _move(row: BalanceRow, payer: GrantRow | None, group: Group, books: Books) -> None:
+    cost, scope = group.cost, group.scope
+    row.scopes[ACCOUNT].spent += cost
+    if scope != WALLET:
+        row.scopes[scope].spent += cost
+    if not cost:
+        return
+    key = group.key
+    tally = books.tally(row.account, key)
+    if payer is None:
+        counted = row.scopes[scope]
+        counted.overage += cost
+        counted.added += cost
+        row.owed[scope, key].amount += cost
+        tally.overage += cost
+        tally.short += cost
+    else:
+        payer.remaining -= cost
+        payer.consumed += cost
+        tally.drawn[payer.id] = tally.drawn.pop(payer.id, 0) + cost
+        if not payer.remaining:
+            row.plan = None
+    books.put_tally(row.account, key, tally)

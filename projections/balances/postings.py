@@ -1,14 +1,24 @@
 """Postings: the ledger's lines, each a transfer, so that every transaction sums to zero.
 
-| posting  | from                  | to                    |
-|----------|-----------------------|-----------------------|
-| issued   | the outside           | the grant's remainder |
-| consumed | the grant's remainder | usage                 |
-| reopened | the grant's breakage  | usage                 |
-| overage  | the customer's debt   | usage                 |
-| expired  | the grant's remainder | the grant's breakage  |
+| posting     | from                  | to                       |
+|-------------|-----------------------|--------------------------|
+| issued      | the outside           | the grant's remainder    |
+| adjusted    | the outside           | the grant's remainder    |
+| consumed    | the grant's remainder | usage                    |
+| reopened    | the grant's breakage  | usage                    |
+| overage     | the customer's debt   | usage                    |
+| repaid      | the grant's remainder | the customer's debt      |
+| settled     | the outside           | the customer's debt      |
+| expired     | the grant's remainder | the grant's breakage     |
+| rolled_over | the grant's remainder | another grant's          |
+| received    | another grant's       | the grant's remainder    |
+| voided      | the grant's remainder | the outside              |
+| refunded    | the grant's remainder | the outside, with money  |
 
-A line that costs nothing is `consumed` with amount 0 and no grant, so that it can be shown too.
+A negative amount goes the other way: consumed and reopened by a line that returns credits, overage
+by one that reduces it. A line that costs nothing is `consumed` with amount 0 and no grant, so that
+it can be shown too. An adjustment of a grant that has ended goes to the part it ended in: it is
+`adjusted` and at once `expired`, `voided` or `refunded`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,15 +30,39 @@ import polars as pl
 from schemas.frames import LEDGER_SCHEMA
 
 ISSUED: Final = "issued"
+ADJUSTED: Final = "adjusted"
 CONSUMED: Final = "consumed"
 REOPENED: Final = "reopened"
 OVERAGE: Final = "overage"
+REPAID: Final = "repaid"
+SETTLED: Final = "settled"
 EXPIRED: Final = "expired"
+ROLLED_OVER: Final = "rolled_over"
+RECEIVED: Final = "received"
+VOIDED: Final = "voided"
+REFUNDED: Final = "refunded"
+
+OF_LINE: Final = (CONSUMED, REOPENED, OVERAGE)
+"""The postings of a line: they sum to its cost, but for an overage multiplier."""
 
 ORDINAL_BITS: Final = 16
 """A ledger ordinal: the rated row's, shifted by this, plus the posting's number within it."""
 
 _UNITS: Final = ("amount", "quantity", "cost")
+_OWN: Final = (
+    "journal_offset",
+    "row",
+    "ordinal",
+    "at",
+    "account",
+    "posting",
+    "grant",
+    "amount",
+    "unauthorised",
+    "reference",
+)
+OF_RATED: Final = tuple(name for name in LEDGER_SCHEMA if name not in _OWN)
+"""What a ledger row takes over from the rated line that it pays for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +78,19 @@ class Posting:
     grant: str | None
     amount: int
     line: Mapping[str, Any] | None = None
+    unauthorised: bool | None = None
+    reference: str | None = None
 
 
 def ledger_frame(postings: Sequence[Posting]) -> pl.DataFrame:
     """LEDGER_SCHEMA rows of the postings, in their order."""
     columns: dict[str, list[Any]] = {
-        name: [getattr(posting, name) for posting in postings]
-        for name in (
-            "journal_offset",
-            "row",
-            "ordinal",
-            "at",
-            "account",
-            "posting",
-            "grant",
-            "amount",
-        )
+        name: [getattr(posting, name) for posting in postings] for name in _OWN
     }
-    for name in ("source", "id", "time", "product", "rate_card", "version", "quantity", "cost"):
+    for name in OF_RATED:
         columns[name] = [posting.line and posting.line[name] for posting in postings]
     frame = pl.DataFrame(
-        columns,
+        {name: columns[name] for name in LEDGER_SCHEMA},
         schema={
             name: pl.Int128 if name in _UNITS else dtype for name, dtype in LEDGER_SCHEMA.items()
         },

@@ -1,144 +1,193 @@
-"""The balance row: all that drawdown keeps of one account, and its conservation.
+"""The balance rows: all that drawdown keeps of one account, and its conservation.
 
-Amounts are units of 10^-9 credits. The encoding is canonical: equal rows have equal bytes. It is
-JSON, whose integers have no bound, so that a person can read a row with any Redis client.
+Amounts are units of 10^-9 credits, instants microseconds. What each commit writes is the *hot* row
+(`BalanceRow`): where the credits are. What seldom changes (documents, terms of grants) is the
+*cold* row (`TermsRow`); keys' tallies, limits, retired grants and commands have rows of their own
+(`projections.balances.books`). In memory a hot row holds its cold one, and each grant its terms.
 """
 
-import json
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final, Literal
 
-from schemas.documents import DEFAULT_THRESHOLDS, Account, Grant, parse_document
-from schemas.numbers import Credits
-from schemas.times import parse_duration
+from projections.contracts import Lineage
 
-State = Literal["scheduled", "active", "expired"]
-ROW_VERSION: Final = 1
+State = Literal["pending", "scheduled", "active", "expired", "voided", "refunded", "closed"]
+"""`refunded` is voided with its cost returned; `closed` is expired by a contract's termination:
+nothing reopens it."""
+
+ENDED: Final = frozenset({"expired", "voided", "refunded", "closed"})
+ACCOUNT: Final = "*"
+"""The scope of all grants of the account: what its alerts measure."""
+WALLET: Final = ""
+"""The scope of customer-level grants and terms. Any other scope is a contract's id."""
+
+
+@dataclass(slots=True)
+class GrantTerms:
+    """What was agreed of a grant. `number` counts the account's grants as they were issued.
+
+    `expires_at` is the earlier of the grant's own end and its contract's; `root` the id that rolled
+    grants are named after, `times` how often it was rolled, `root_effective_at` since when a rolled
+    grant counts as effective. `paid` is money in 10^-9 of `currency`.
+    """
+
+    id: str
+    number: int
+    type: Literal["prepaid", "promotional"]
+    contract: str | None
+    effective_at: int
+    expires_at: int | None
+    own_expires_at: int | None
+    priority: int
+    products: tuple[str, ...] | None
+    tags: tuple[str, ...] | None
+    paid: int
+    currency: str | None
+    rollover: str | None
+    request: str | None
+    issued_at: int
+    digest: str
+    root: str
+    times: int
+    root_effective_at: int
 
 
 @dataclass(slots=True)
 class GrantRow:
-    """One grant: its terms, and where its credits are.
-
-    `known_at` is journal time when it was applied, `digest` that of its document.
-    """
+    """Where the credits of one grant are. `ended_at` is when it left for good, in journal time."""
 
     id: str
-    type: Literal["prepaid", "promotional"]
-    issued: int
-    effective_at: int
-    expires_at: int | None
-    priority: int
-    products: tuple[str, ...] | None
-    known_at: int
-    digest: str
     state: State
+    issued: int
     remaining: int
     consumed: int = 0
     expired: int = 0
     rolled_over: int = 0
     voided: int = 0
     refunded: int = 0
-    encoded_terms: str | None = field(default=None, compare=False, repr=False)
+    ended_at: int | None = None
+    terms: GrantTerms = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
+
+
+@dataclass(slots=True)
+class TopUp:
+    """Automatic top-up of one scope: the request in flight since `requested_at`, and its failures.
+
+    `ready_at` ends the cooldown; `used` counts the requests of the billing period from `period`.
+    """
+
+    number: int = 0
+    request: str | None = None
+    requested_at: int = 0
+    failures: int = 0
+    ready_at: int = 0
+    period: int = 0
+    used: int = 0
+
+
+@dataclass(slots=True)
+class Scope:
+    """What is counted for all grants, for the wallet, or for one contract.
+
+    `overage` is unsettled, `added` what the billing period that ends at `period_end` brought;
+    `spent` the net cost of local day `today`, `days` that of up to 7 days before it, from
+    `first_day` on. `next` holds when each recurring grant and fee falls due.
+    """
+
+    overage: int = 0
+    added: int = 0
+    spent: int = 0
+    started_at: int | None = None
+    period_end: int | None = None
+    capped: bool = False
+    issued: int = 0
+    above_zero: bool = False
+    today: int = 0
+    first_day: int | None = None
+    days: list[tuple[int, int]] = field(default_factory=list)
+    revision: int = 0
+    ended: bool = False
+    seats: int | None = None
+    next: dict[str, int] = field(default_factory=dict)
+    top_up: TopUp | None = None
+
+
+@dataclass(slots=True)
+class Owed:
+    """Unsettled overage of one key; `product` None once it was invoiced."""
+
+    product: str | None
+    amount: int
+
+
+@dataclass(slots=True)
+class TermsRow:
+    """The cold row: the account's canonical document, its contracts, its grants' terms."""
+
+    document: str
+    contracts: dict[str, Lineage] = field(default_factory=dict)
+    grants: dict[str, GrantTerms] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class BalanceRow:
-    """One account. `fired` holds the (rule, threshold) that are not armed; `plan` is not stored."""
+    """The hot row of one account.
+
+    `fired` holds the thresholds that are not armed, by (scope, rule, threshold, grant), and whether
+    that was told; `told` the local day on which a rule that speaks at most daily did. `known_at` is
+    journal time of the last document or command; `due` the next instant at which something is due.
+    `retired` counts the grants that left the row, `retired_consumed` what they paid,
+    `last_retired` names the head of their list. `plan` and `settled` live in memory only.
+    """
 
     account: str
-    document: str
     clock: int
-    overage: int = 0
-    above_zero: bool = False
+    known_at: int
+    terms: TermsRow
+    due: int | None = None
+    issued_grants: int = 0
+    retired: int = 0
+    retired_consumed: int = 0
+    last_retired: str | None = None
     grants: list[GrantRow] = field(default_factory=list)
-    fired: set[tuple[str, str]] = field(default_factory=set)
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    owed: dict[tuple[str, str], Owed] = field(default_factory=dict)
+    fired: dict[tuple[str, str, str, str], bool] = field(default_factory=dict)
+    told: dict[tuple[str, str, str], int] = field(default_factory=dict)
     plan: Any = field(default=None, compare=False, repr=False)
+    settled: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def available(self) -> int:
         """What remains of the active grants."""
         return sum(grant.remaining for grant in self.grants if grant.state == "active")
 
+    @property
+    def overage(self) -> int:
+        """What is unsettled, over all scopes."""
+        return sum(scope.overage for scope in self.scopes.values())
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """An alert rule; thresholds as (text, units), the mildest first."""
+    @property
+    def consumed(self) -> int:
+        """What was consumed of all grants, the retired ones too."""
+        return self.retired_consumed + sum(grant.consumed for grant in self.grants)
 
-    id: str
-    measure: str
-    thresholds: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What an account's document says to drawdown."""
-
-    time_zone: str
-    late_grace: int
-    rules: tuple[Rule, ...]
+    def grant(self, name: str) -> GrantRow | None:
+        """The grant of this id, unless it was retired or never there."""
+        return next((grant for grant in self.grants if grant.id == name), None)
 
 
-@lru_cache(maxsize=65_536)
-def terms_of(document: str) -> Terms:
-    """The terms of a canonical account document."""
-    account = parse_document(document.encode())
-    assert isinstance(account, Account), document
-    rules = [(rule.id, rule.measure, rule.thresholds) for rule in account.alerts or ()]
-    if account.alerts is None:
-        default = tuple(Credits.parse(text) for text in DEFAULT_THRESHOLDS)
-        rules = [("default", "consumed_percent", default)]
-    return Terms(
-        account.time_zone,
-        parse_duration(account.late_grace).microseconds,
-        tuple(
-            Rule(
-                name,
-                measure,
-                tuple(
-                    (str(value), value.units)
-                    for value in sorted(thresholds, reverse=not measure.startswith("consumed"))
-                ),
-            )
-            for name, measure, thresholds in rules
-        ),
-    )
+def within(row: BalanceRow, scope: str) -> list[GrantRow]:
+    """The grants of a scope, in the order they were issued."""
+    if scope == ACCOUNT:
+        return row.grants
+    return [grant for grant in row.grants if (grant.terms.contract or WALLET) == scope]
 
 
-def new_grant(grant: Grant, digest: str, known_at: int, state: State) -> GrantRow:
-    """The row of a grant that was just applied, all of it remaining."""
-    return GrantRow(
-        id=grant.id,
-        type=grant.type,
-        issued=grant.amount.units,
-        effective_at=grant.effective_at,
-        expires_at=grant.expires_at,
-        priority=grant.priority,
-        products=grant.products,
-        known_at=known_at,
-        digest=digest,
-        state=state,
-        remaining=grant.amount.units,
-    )
-
-
-def next_due(row: BalanceRow) -> int | None:
-    """The earliest instant at which something is due for the account; None for nothing."""
-    due = None
-    for grant in row.grants:
-        if grant.state == "expired":
-            continue
-        at = grant.effective_at if grant.state == "scheduled" else grant.expires_at
-        if at is not None and (due is None or at < due):
-            due = at
-    return due
-
-
-def check_conservation(row: BalanceRow) -> list[str]:
+def check_conservation(account: str, grants: list[GrantRow]) -> list[str]:
     """Every breach of conservation (I3), as a sentence; empty when there is none."""
     breaches = []
-    for grant in row.grants:
+    for grant in grants:
         parts = (
             grant.consumed,
             grant.expired,
@@ -148,88 +197,7 @@ def check_conservation(row: BalanceRow) -> list[str]:
             grant.remaining,
         )
         if sum(parts) != grant.issued:
-            breaches.append(f"{row.account}/{grant.id}: issued {grant.issued}, found {sum(parts)}")
+            breaches.append(f"{account}/{grant.id}: issued {grant.issued}, found {sum(parts)}")
         if min(parts) < 0:
-            breaches.append(f"{row.account}/{grant.id}: a negative part in {parts}")
+            breaches.append(f"{account}/{grant.id}: a negative part in {parts}")
     return breaches
-
-
-_STATES: Final[tuple[State, ...]] = ("scheduled", "active", "expired")
-_TYPES: Final[tuple[Literal["prepaid", "promotional"], ...]] = ("prepaid", "promotional")
-
-
-def encode_row(row: BalanceRow) -> bytes:
-    """The canonical bytes of a row."""
-    fired = _compact(sorted(row.fired)) if row.fired else "[]"
-    grants = ",".join([_encode_grant(grant) for grant in row.grants])
-    return (
-        f"[{ROW_VERSION},{_quoted(row.account)},{_quoted(row.document)},{row.clock},"
-        f"{row.overage},{int(row.above_zero)},{fired},[{grants}]]"
-    ).encode()
-
-
-def _encode_grant(grant: GrantRow) -> str:
-    terms = grant.encoded_terms
-    if terms is None:
-        terms = grant.encoded_terms = _encode_terms(grant)
-    return (
-        f"[{terms},{_STATES.index(grant.state)},{grant.remaining},{grant.consumed},"
-        f"{grant.expired},{grant.rolled_over},{grant.voided},{grant.refunded}]"
-    )
-
-
-def _encode_terms(grant: GrantRow) -> str:
-    """What never changes of a grant, encoded once: most of a row's bytes."""
-    terms = [
-        grant.id,
-        _TYPES.index(grant.type),
-        grant.issued,
-        grant.effective_at,
-        grant.expires_at,
-        grant.priority,
-        grant.products,
-        grant.known_at,
-        grant.digest,
-    ]
-    return _compact(terms)[1:-1]
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-@lru_cache(maxsize=65_536)
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def decode_row(raw: bytes) -> BalanceRow:
-    """The inverse of `encode_row`."""
-    version, account, document, clock, overage, above_zero, fired, grants = json.loads(raw)
-    assert version == ROW_VERSION, version
-    return BalanceRow(
-        account,
-        document,
-        clock,
-        overage,
-        bool(above_zero),
-        [_decode_grant(grant) for grant in grants],
-        {(rule, threshold) for rule, threshold in fired},
-    )
-
-
-def _decode_grant(wire: list[Any]) -> GrantRow:
-    name, kind, issued, effective_at, expires_at, priority, products, known_at, digest, *rest = wire
-    return GrantRow(
-        name,
-        _TYPES[kind],
-        issued,
-        effective_at,
-        expires_at,
-        priority,
-        None if products is None else tuple(products),
-        known_at,
-        digest,
-        _STATES[rest[0]],
-        *rest[1:],
-    )

@@ -7,14 +7,14 @@ from typing import Final
 import polars as pl
 
 from projections import metrics
+from projections.balances.books import Books
 from projections.balances.columnar import Folded, fold
-from projections.balances.row import BalanceRow, decode_row, encode_row, next_due
 from projections.fold.cut import cut_frames
 from projections.fold.outbox import Output
 from projections.fold.position import GapWatch, OutputReader, Position
 from projections.fold.stage import Record
 from projections.fold.worker import StageKind
-from projections.rows import Changes, RowReader, Rows
+from projections.rows import Changes, RowReader
 from schemas.frames import LEDGER_SCHEMA, FrameKind, decode_rated
 from schemas.rejected import rejection_headers
 from schemas.topics import ALERTS, LEDGER, RATED, REJECTED
@@ -30,7 +30,7 @@ class BalancesFold:
         self._partition = partition
         self._rated = OutputReader(decode_rated, position.reached)
         self._written = position.reached
-        self._rows: Rows[BalanceRow] = Rows(rows, encode_row, decode_row, next_due)
+        self._books = Books(rows)
         self._gap = GapWatch()
 
     def apply(self, records: Sequence[Record]) -> list[Output]:
@@ -41,7 +41,7 @@ class BalancesFold:
         folded = Folded(pl.DataFrame(schema=LEDGER_SCHEMA), [], [])
         if new:
             batch = pl.concat(new)
-            folded = fold(batch, self._rows)
+            folded = fold(batch, self._books)
             _observe(batch, folded, time.perf_counter() - started)
             metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(
                 time.time() - (batch.get_column("at").max() or 0) / 1e6  # type: ignore[operator]
@@ -82,7 +82,7 @@ class BalancesFold:
     def take_changes(self) -> Changes:
         """The rows to commit with the position."""
         metrics.COMMITS.labels(STAGE).inc()
-        return self._rows.take_changes()
+        return self._books.rows.take_changes()
 
     def advance(self, position: Position) -> Position:
         """`position` with the journal position that was read and written up to."""
@@ -99,7 +99,7 @@ class BalancesFold:
 
     def evict(self, pending: Mapping[str, object]) -> None:
         """Keep the cache bounded."""
-        self._rows.evict(CACHED_ROWS, pending)
+        self._books.rows.evict(CACHED_ROWS, pending)
 
 
 def _spread(position: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -1,0 +1,198 @@
+"""The rows of drawdown by name: one account's hot and cold row together, and all others on demand.
+
+Keys: `a:<account>` hot, `t:<account>` cold, `k:<account>|<key>` a key's tally, `l:<account>|…` a
+limit's use, `g:<account>|<grant>` a retired grant, `m:<account>|<kind>|<id>` a command, `c:` the
+catalog.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from projections.balances.row import BalanceRow, GrantRow, TermsRow
+from projections.balances.wire import (
+    AnyRow,
+    CatalogRow,
+    CommandRow,
+    LimitRow,
+    RetiredRow,
+    TallyRow,
+    decode_row,
+    encode_row,
+)
+from projections.rows import RowReader, Rows
+
+CATALOG: Final = "c:"
+
+
+def hot_key(account: str) -> str:
+    """The key of an account's hot row."""
+    return f"a:{account}"
+
+
+def terms_key(account: str) -> str:
+    """The key of an account's cold row."""
+    return f"t:{account}"
+
+
+def tally_key(account: str, key: str) -> str:
+    """The key of the tally of `key` (`key_of`)."""
+    return f"k:{account}|{key}"
+
+
+def key_of(contract: str | None, product: str, match: str, period: int) -> str:
+    """What lines are counted by, within an account (credits.md section 3)."""
+    return f"{contract or ''}|{product}|{match}|{period}"
+
+
+def line_key(line: Mapping[str, Any]) -> str:
+    """The key of a rated line."""
+    return key_of(line["contract"], line["product"], line["match"], line["period"])
+
+
+def retired_key(account: str, grant: str) -> str:
+    """The key of a retired grant."""
+    return f"g:{account}|{grant}"
+
+
+class Books:
+    """Checked rows of one partition, by what they are about."""
+
+    def __init__(self, reader: RowReader) -> None:
+        self.rows: Rows[AnyRow] = Rows(reader, encode_row, decode_row, _due_of)
+
+    def load(self, accounts: Iterable[str], keys: Iterable[str] = ()) -> None:
+        """Read the rows of `accounts` and whatever else `keys` name, in one call."""
+        names = list(accounts)
+        self.rows.load([*map(hot_key, names), *map(terms_key, names), *keys])
+
+    def account(self, name: str) -> BalanceRow | None:
+        """The hot row of an account, its terms linked; None where it is unknown."""
+        row = self.rows.get(hot_key(name))
+        if row is None:
+            return None
+        assert isinstance(row, BalanceRow), row
+        if not row.terms.document:
+            terms = self.rows.get(terms_key(name))
+            assert isinstance(terms, TermsRow), name
+            link(row, terms)
+        return row
+
+    def open(self, row: BalanceRow) -> None:
+        """Add a new account's rows."""
+        assert self.rows.get(hot_key(row.account)) is None
+        assert self.rows.get(terms_key(row.account)) is None
+        self.put(row)
+        self.put_terms(row)
+
+    def put(self, row: BalanceRow) -> None:
+        """The hot row was changed."""
+        self.rows.put(hot_key(row.account), row)
+
+    def put_terms(self, row: BalanceRow) -> None:
+        """The cold row was changed."""
+        self.rows.get(terms_key(row.account))
+        self.rows.put(terms_key(row.account), row.terms)
+
+    def due(self, until: int) -> list[str]:
+        """Accounts, by code point, of which something is due at or before `until`."""
+        return [key[2:] for key in self.rows.due(until)]
+
+    def catalog(self) -> CatalogRow:
+        """The catalog as of here; changes are to be put."""
+        row = self.rows.get(CATALOG)
+        if row is None:
+            row = CatalogRow()
+        assert isinstance(row, CatalogRow), row
+        return row
+
+    def tags(self, product: str) -> tuple[str, ...]:
+        """The tags of a product as of here."""
+        return self.catalog().tags.get(product, ())
+
+    def tally(self, account: str, key: str) -> TallyRow:
+        """The tally of a key; a new one is to be put."""
+        row = self.rows.get(tally_key(account, key))
+        if row is None:
+            row = TallyRow()
+        assert isinstance(row, TallyRow), row
+        return row
+
+    def put_tally(self, account: str, key: str, row: TallyRow) -> None:
+        """The tally was changed."""
+        self.rows.put(tally_key(account, key), row)
+
+    def limit(self, key: str) -> LimitRow:
+        """The use of a limit under its full key; a new one is to be put."""
+        row = self.rows.get(key)
+        if row is None:
+            row = LimitRow()
+        assert isinstance(row, LimitRow), row
+        return row
+
+    def retired(self, account: str, grant: str) -> RetiredRow | None:
+        """A retired grant, None where there is none of that id."""
+        row = self.rows.get(retired_key(account, grant))
+        assert row is None or isinstance(row, RetiredRow), row
+        return row
+
+    def put_retired(self, account: str, row: RetiredRow) -> None:
+        """The retired grant is new or was changed."""
+        self.rows.put(retired_key(account, row.grant.id), row)
+
+    def command(self, account: str, kind: str, name: str) -> CommandRow | None:
+        """The command that was applied under this identity."""
+        row = self.rows.get(f"m:{account}|{kind}|{name}")
+        assert row is None or isinstance(row, CommandRow), row
+        return row
+
+    def put_command(self, account: str, kind: str, name: str, digest: str) -> None:
+        """A command was applied."""
+        self.rows.put(f"m:{account}|{kind}|{name}", CommandRow(digest))
+
+
+def _due_of(row: AnyRow) -> int | None:
+    return row.due if isinstance(row, BalanceRow) else None
+
+
+def retired_grants(row: BalanceRow, read: Callable[[str], bytes | None]) -> list[GrantRow]:
+    """The grants that have left the row, by their list; `read` gives the bytes of a key."""
+    found = []
+    name = row.last_retired
+    while name is not None:
+        raw = read(retired_key(row.account, name))
+        assert raw is not None, name
+        retired = decode_row(raw)
+        assert isinstance(retired, RetiredRow), name
+        found.append(retired.grant)
+        name = retired.before
+    return found
+
+
+def decode_account(account: str, read: Callable[[str], bytes | None]) -> BalanceRow | None:
+    """An account's row with its terms, out of stored bytes."""
+    raw, terms = read(hot_key(account)), read(terms_key(account))
+    if raw is None or terms is None:
+        return None
+    row, cold = decode_row(raw), decode_row(terms)
+    assert isinstance(row, BalanceRow), account
+    assert isinstance(cold, TermsRow), account
+    link(row, cold)
+    return row
+
+
+def link(row: BalanceRow, terms: TermsRow) -> None:
+    """Give a hot row its cold one, and each grant its terms."""
+    row.terms = terms
+    for grant in row.grants:
+        grant.terms = terms.grants[grant.id]
+
+
+def accounts_in(rows: Mapping[str, bytes]) -> dict[str, BalanceRow]:
+    """Every account among stored rows, by name."""
+    found = {}
+    for key in rows:
+        if key.startswith("a:"):
+            row = decode_account(key[2:], rows.get)
+            assert row is not None, key
+            found[row.account] = row
+    return found

@@ -1,0 +1,210 @@
+"""What falls due for an account, and when (credits.md section 2): what is due happens first.
+
+Items are derived from the row whenever it has taken the slow way, never kept. At one instant:
+revisions and terminations, expiries, recurring grants, grants becoming effective, fees, ends of
+billing periods, top-up, notices of expiry, retirements; each by id.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from projections.balances import overage, top_up
+from projections.balances.alerts import GRANT_EXPIRING, Cause
+from projections.balances.endings import retire, terminate
+from projections.balances.lifecycle import activate, expire, issue
+from projections.balances.measures import (
+    EXPIRING,
+    alert_scopes,
+    evaluate,
+    forget_removed,
+    may_tell,
+)
+from projections.balances.new import of_rule
+from projections.balances.periodic import draw_fee, next_after, rule_of, start_cursors
+from projections.balances.row import ACCOUNT, ENDED, WALLET, BalanceRow, GrantRow, within
+from projections.balances.step import Step
+from projections.balances.terms import Rule, account_terms, terms_now
+from schemas.periods import subtract_days
+
+_REVISION, _EXPIRY, _RECURRING, _EFFECTIVE, _FEE, _PERIOD, _TOP_UP, _NOTICE, _RETIRED = range(9)
+_ONE_DAY: Final = 10**9
+"""A threshold of one day, in units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that falls due at `at`; `order` and `id` decide at one instant."""
+
+    at: int
+    order: int
+    id: str
+    happen: Callable[[Step], None]
+
+
+def next_due(row: BalanceRow) -> int | None:
+    """The earliest instant at which something is due for the account; None for nothing."""
+    return min((item.at for item in items(row)), default=None)
+
+
+def do_what_is_due(row: BalanceRow, clock: int, step: Step) -> bool:
+    """Everything due for the account up to `clock`, in order; gives whether anything was.
+
+    Stamped with the later of its due time and the journal time at which it became known: ticks
+    bound the delay and change no result. Leaves `step.now` at the record.
+    """
+    if row.due is None or row.due > clock:
+        return False
+    while (due := next_due(row)) is not None and due <= clock:
+        stamp = max(due, row.known_at)
+        last = ""
+        while batch := [item for item in items(row) if item.at == due]:
+            item = min(batch, key=lambda item: (item.order, item.id))
+            last = item.id
+            step.now = Cause(stamp, f"{item.id}@{due}", step.position)
+            item.happen(step)
+            row.clock = max(row.clock, stamp)
+        step.now = Cause(stamp, f"{last}@{due}", step.position)
+        evaluate(row, step)
+    step.now = step.cause()
+    settle(row)
+    return True
+
+
+def settle(row: BalanceRow) -> None:
+    """After the slow way: what is derived from the row is made anew."""
+    row.due = next_due(row)
+    row.plan = row.settled = None
+
+
+def items(row: BalanceRow) -> Iterator[Item]:
+    """Everything that will fall due, as the row stands."""
+    for name in row.terms.contracts:
+        yield from _of_contract(row, name)
+    for grant in row.grants:
+        yield from _of_grant(row, grant)
+    for scope, counted in row.scopes.items():
+        if counted.period_end is not None:
+            happen = partial(overage.end_period, row, scope)
+            yield Item(counted.period_end, _PERIOD, f"{scope}|overage", happen)
+        for name, at in counted.next.items():
+            yield Item(
+                at,
+                _RECURRING if name.startswith("r:") else _FEE,
+                f"{name[2:]}",
+                partial(_occur, row, scope, name, at),
+            )
+    for scope, rule in top_up.scopes_with_rule(row):
+        timeout = top_up.timeout_at(row, scope, rule)
+        if timeout is not None:
+            happen = partial(top_up.fail, row, scope, rule)
+            yield Item(timeout, _TOP_UP, f"{scope}|top_up", happen)
+        ready = top_up.ready_at(row, scope, rule)
+        if ready is not None and ready > row.clock:
+            yield Item(ready, _TOP_UP, f"{scope}|ready", _pass)
+    yield from _notices(row)
+
+
+def _pass(_step: Step) -> None:
+    """Nothing but the time: the evaluation after it asks for credits."""
+
+
+def _of_contract(row: BalanceRow, name: str) -> Iterator[Item]:
+    lineage, counted = row.terms.contracts[name], row.scopes[name]
+    if counted.revision < len(lineage.revisions):
+        revision = lineage.revisions[counted.revision]
+        happen = partial(_begin_revision, row, name)
+        yield Item(revision.effective_at, _REVISION, f"{name}#{revision.number:09d}", happen)
+    if lineage.terminated_at is not None and not counted.ended:
+        assert lineage.policy is not None, lineage
+        yield Item(
+            lineage.terminated_at,
+            _REVISION,
+            f"{name}#end",
+            partial(terminate, row, name, lineage.policy),
+        )
+
+
+def _of_grant(row: BalanceRow, grant: GrantRow) -> Iterator[Item]:
+    if grant.state in ENDED:
+        assert grant.ended_at is not None, grant
+        grace = account_terms(row.terms.document).late_grace
+        yield Item(grant.ended_at + grace, _RETIRED, grant.id, partial(retire, row, grant))
+    elif grant.state == "scheduled":
+        happen = partial(activate, row, grant)
+        yield Item(grant.terms.effective_at, _EFFECTIVE, grant.id, happen)
+    elif grant.terms.expires_at is not None:
+        yield Item(grant.terms.expires_at, _EXPIRY, grant.id, partial(expire, row, grant))
+
+
+def _begin_revision(row: BalanceRow, contract: str, step: Step) -> None:
+    row.scopes[contract].revision += 1
+    start_cursors(row, contract, step.now.at)
+    forget_removed(row)
+
+
+def _occur(row: BalanceRow, scope: str, name: str, start: int, step: Step) -> None:
+    """A recurring grant or a fee of the period that begins at `start`; on to the next."""
+    rule = rule_of(row, scope, name)
+    after = next_after(row, scope, name, start)
+    if after is None:
+        del row.scopes[scope].next[name]
+    else:
+        row.scopes[scope].next[name] = after
+    if rule is None:
+        return
+    seats = row.scopes[scope].seats
+    seats = 1 if seats is None else seats
+    if name.startswith("f:"):
+        draw_fee(row, scope, rule, start, seats, step)
+        return
+    new = of_rule(row, scope, terms_now(row, scope), rule, start, seats)
+    if new.amount:
+        issue(row, new, step)
+
+
+def _notices(row: BalanceRow) -> Iterator[Item]:
+    """`grant_expiring`: so many days before a grant's end, once."""
+    zone = account_terms(row.terms.document).time_zone
+    for scope, rules in alert_scopes(row):
+        for rule in rules:
+            if rule.measure != EXPIRING:
+                continue
+            for grant in within(row, scope):
+                end = grant.terms.expires_at
+                if grant.state != "active" or end is None or not _concerns(rule, grant):
+                    continue
+                for text, days in rule.thresholds:
+                    if (scope, rule.id, text, grant.id) in row.fired:
+                        continue
+                    at = subtract_days(end, days // _ONE_DAY, zone)
+                    yield Item(
+                        max(at, grant.terms.effective_at),
+                        _NOTICE,
+                        f"{scope}|{rule.id}|{text}|{grant.id}",
+                        partial(_notify, row, scope, rule, text, grant),
+                    )
+
+
+def _concerns(rule: Rule, grant: GrantRow) -> bool:
+    """Whether the grant may pay for one of the rule's products, as it lists them."""
+    listed = grant.terms.products
+    return rule.products is None or listed is None or any(one in listed for one in rule.products)
+
+
+def _notify(
+    row: BalanceRow, scope: str, rule: Rule, threshold: str, grant: GrantRow, step: Step
+) -> None:
+    told = grant.remaining > 0 and may_tell(row, scope, rule, threshold, step.now.at)
+    row.fired[scope, rule.id, threshold, grant.id] = told
+    if told:
+        step.alert(
+            GRANT_EXPIRING,
+            row.account,
+            WALLET if scope == ACCOUNT else scope,
+            rule=rule.id,
+            threshold=threshold,
+            grant=grant.id,
+            amount=grant.remaining,
+        )

@@ -1,0 +1,118 @@
+"""Overage: what no grant paid, and how it goes away again (credits.md section 5)."""
+
+from projections.balances.alerts import OVERAGE_CAPPED, OVERAGE_DUE, OVERAGE_STARTED
+from projections.balances.burn import admits, belongs
+from projections.balances.postings import REPAID, SETTLED
+from projections.balances.row import BalanceRow, GrantRow, Owed
+from projections.balances.step import Step
+from projections.balances.terms import billing_period, cap_of, terms_now
+from projections.balances.wire import TallyRow
+from schemas.numbers import round_half_even
+
+_INVOICED = ""
+"""The key of what was added up for an invoice: no key of a line is empty."""
+
+
+def move(row: BalanceRow, scope: str, key: str, product: str, amount: int, step: Step) -> None:
+    """Add `amount` (negative: take away) to what is owed for a key; tell of what that reaches."""
+    counted = row.scopes[scope]
+    before = counted.overage
+    counted.overage += amount
+    counted.added += amount
+    if counted.period_end is None:
+        terms = terms_now(row, scope)
+        counted.period_end = billing_period(row, terms, step.now.at)[1]
+    owed = row.owed.setdefault((scope, key), Owed(product, 0))
+    owed.amount += amount
+    if not owed.amount:
+        del row.owed[scope, key]
+    if before <= 0 < counted.overage:
+        counted.started_at = step.now.at
+        step.alert(OVERAGE_STARTED, row.account, scope, amount=counted.overage)
+    _look_at(row, scope, step)
+
+
+def _look_at(row: BalanceRow, scope: str, step: Step) -> None:
+    """Tell of a cap that is reached; forget what no longer holds."""
+    counted = row.scopes[scope]
+    if counted.overage <= 0:
+        counted.started_at = None
+    cap = cap_of(terms_now(row, scope).overage, counted)
+    capped = cap is not None and counted.overage > 0 and counted.overage >= cap
+    if capped and not counted.capped:
+        step.alert(OVERAGE_CAPPED, row.account, scope, amount=counted.overage)
+    counted.capped = capped
+
+
+def reduce_tally(tally: TallyRow, amount: int) -> int:
+    """Take `amount` of cost out of a tally's shortfall; gives the overage that goes with it."""
+    overage = round_half_even(tally.overage * amount, tally.short)
+    tally.short -= amount
+    tally.overage -= overage
+    return overage
+
+
+def settle(row: BalanceRow, scope: str, amount: int, reference: str, step: Step) -> None:
+    """`settle_overage`: pay `amount`, the oldest first; there is at least so much."""
+    left = amount
+    for place, owed in list(row.owed.items()):
+        if place[0] != scope or owed.amount <= 0:
+            continue
+        paid = min(left, owed.amount)
+        left -= paid
+        _pay(row, place, paid)
+        if not left:
+            break
+    row.scopes[scope].overage -= amount
+    step.post(row.account, SETTLED, None, amount, reference=reference)
+    _look_at(row, scope, step)
+
+
+def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
+    """`settle: next_grant`: a grant that is funded and effective for the first time repays."""
+    for place, owed in list(row.owed.items()):
+        scope, key = place
+        if not grant.remaining:
+            return
+        if (
+            owed.product is None
+            or owed.amount <= 0
+            or terms_now(row, scope).overage.settle != "next_grant"
+            or not belongs(grant, scope)
+            or not admits(grant, owed.product, step.books.tags(owed.product))
+        ):
+            continue
+        amount = min(grant.remaining, owed.amount)
+        grant.remaining -= amount
+        grant.consumed += amount
+        row.scopes[scope].overage -= amount
+        _pay(row, place, amount)
+        tally = step.books.tally(row.account, key)
+        short = round_half_even(tally.short * amount, tally.overage) if tally.overage else 0
+        tally.overage -= amount
+        tally.short -= short
+        tally.drawn[grant.id] = tally.drawn.pop(grant.id, 0) + amount
+        step.books.put_tally(row.account, key, tally)
+        step.post(row.account, REPAID, grant.id, amount, reference=key)
+        _look_at(row, scope, step)
+
+
+def end_period(row: BalanceRow, scope: str, step: Step) -> None:
+    """A billing period ends: tell what it added, and put what is to be invoiced into one sum."""
+    counted = row.scopes[scope]
+    added, counted.added, counted.period_end = counted.added, 0, None
+    if added > 0:
+        step.alert(OVERAGE_DUE, row.account, scope, amount=added)
+    if terms_now(row, scope).overage.settle != "invoice":
+        return
+    places = [place for place in row.owed if place[0] == scope]
+    total = sum(row.owed.pop(place).amount for place in places)
+    if total:
+        row.owed[scope, _INVOICED] = Owed(None, total)
+
+
+def _pay(row: BalanceRow, place: tuple[str, str], amount: int) -> None:
+    owed = row.owed[place]
+    owed.amount -= amount
+    if not owed.amount:
+        del row.owed[place]
