@@ -104,7 +104,7 @@ _RATED: Final[_Columns] = {
     "unit_price": UNIT_PRICE,  # unit price, flat price or package price before a multiplier
     "cost": CREDITS,
     "entities": pl.String,  # limits by a data path: JSON [[limit, contract or null, entity], ...]
-    "mirror": pl.String,  # of a void: JSON {"overage": units, "slices": [[grant, units], ...]}
+    "mirror": pl.String,  # of a void: JSON {"overage", "short", "slices": [[grant, units], ...]}
     "reason": pl.String,  # unrated and refused rows: a code of schemas.reasons
     "data": pl.Binary,  # documents, unrated and refused rows: the bytes
 }

@@ -151,7 +151,8 @@ def _price(text: str | None) -> Price | None:
 def _mirror(line: VoidedLine) -> str:
     """What the recorded line drew, for its return: the column `mirror`."""
     slices = [[piece.grant, piece.amount.units] for piece in line.slices]
-    content = {"overage": line.overage.units, "slices": slices}
+    short = line.cost.units - sum(piece.amount.units for piece in line.slices)
+    content = {"overage": line.overage.units, "short": short, "slices": slices}
     return json.dumps(content, separators=(",", ":"))
 
 

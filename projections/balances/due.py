@@ -57,6 +57,7 @@ def do_what_is_due(row: BalanceRow, clock: int, step: Step) -> bool:
     if row.due is None or row.due > clock:
         return False
     while (due := next_due(row)) is not None and due <= clock:
+        step.instant = due
         stamp = max(due, row.known_at)
         last = ""
         while batch := [item for item in items(row) if item.at == due]:
@@ -68,6 +69,7 @@ def do_what_is_due(row: BalanceRow, clock: int, step: Step) -> bool:
         step.now = Cause(stamp, f"{last}@{due}", step.position)
         evaluate(row, step)
     step.now = step.cause()
+    step.instant = step.now.at
     settle(row)
     return True
 
@@ -138,9 +140,11 @@ def _of_grant(row: BalanceRow, grant: GrantRow) -> Iterator[Item]:
         yield Item(grant.terms.expires_at, _EXPIRY, grant.id, partial(expire, row, grant))
 
 
-def _begin_revision(row: BalanceRow, contract: str, step: Step) -> None:
-    row.scopes[contract].revision += 1
-    start_cursors(row, contract, step.now.at)
+def _begin_revision(row: BalanceRow, contract: str, _step: Step) -> None:
+    counted = row.scopes[contract]
+    revision = row.terms.contracts[contract].revisions[counted.revision]
+    counted.revision = revision.number
+    start_cursors(row, contract, revision.effective_at)
     forget_removed(row)
 
 

@@ -53,7 +53,7 @@ def issue(row: BalanceRow, new: New, step: Step) -> None:
     step.alert(GRANT_ISSUED, row.account, new.contract, grant=grant.id, amount=grant.issued)
     if new.pending:
         grant.state = "pending"
-        if terms.expires_at is not None and terms.expires_at <= now:
+        if _is_over(terms, step):
             expire(row, grant, step)
         return
     _begin(row, grant, step)
@@ -74,10 +74,15 @@ def _begin(row: BalanceRow, grant: GrantRow, step: Step) -> None:
     row.scopes[terms.contract or WALLET].issued += grant.issued
     top_up.answered(row, grant)
     grant.state = "scheduled"
-    if terms.effective_at <= step.now.at:
+    if terms.effective_at <= step.instant:
         activate(row, grant, step)
-    if terms.expires_at is not None and terms.expires_at <= step.now.at:
+    if _is_over(terms, step):
         expire(row, grant, step)
+
+
+def _is_over(terms: GrantTerms, step: Step) -> bool:
+    """Whether the grant's end has come; what ends later than what is due now has its own turn."""
+    return terms.expires_at is not None and terms.expires_at <= step.instant
 
 
 def fund(row: BalanceRow, grant: GrantRow, step: Step) -> None:
@@ -89,7 +94,7 @@ def activate(row: BalanceRow, grant: GrantRow, step: Step) -> None:
     """A funded grant becomes effective; where overage waits for one, it repays that first."""
     grant.state = "active"
     terms = grant.terms
-    if terms.times == 0 and (terms.expires_at is None or step.now.at < terms.expires_at):
+    if terms.times == 0 and not _is_over(terms, step):
         overage.repay(row, grant, step)
 
 
@@ -161,8 +166,6 @@ def _roll_over(row: BalanceRow, grant: GrantRow, rollover: Rollover, step: Step)
     rolled.state = "active"
     step.post(row.account, RECEIVED, rolled.id, amount, reference=grant.id)
     step.alert(GRANT_ISSUED, row.account, contract, grant=rolled.id, amount=amount)
-    if child.expires_at is not None and child.expires_at <= step.now.at:
-        expire(row, rolled, step)
 
 
 def _rolled_end(row: BalanceRow, terms: GrantTerms, rollover: Rollover) -> int:

@@ -75,6 +75,7 @@ def count(found: list[Use], row: BalanceRow, scope: str, cost: int, step: Step) 
                 row.account,
                 scope,
                 rule=use.limit.id,
+                threshold=str(use.limit.amount),
                 entity=use.entity,
                 amount=limit_row.used,
             )

@@ -12,6 +12,7 @@ from projections.balances.alerts import DEPLETED, LOW, RECOVERED
 from projections.balances.books import Books
 from projections.balances.burn import admits
 from projections.balances.days import mean_spent
+from projections.balances.overage import evaluate_cap
 from projections.balances.row import ACCOUNT, BalanceRow, GrantRow, within
 from projections.balances.step import Step
 from projections.balances.terms import Rule, account_terms, terms_now
@@ -107,6 +108,9 @@ def evaluate(row: BalanceRow, step: Step) -> None:
         if counted.above_zero and available == 0:
             step.alert(DEPLETED, row.account, _contract(scope), available=0)
         counted.above_zero = available > 0
+    for scope in row.scopes:
+        if scope != ACCOUNT:
+            evaluate_cap(row, scope, step)
     request_where_due(row, step)
     step.end_moment()
 

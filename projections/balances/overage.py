@@ -7,7 +7,7 @@ from projections.balances.row import BalanceRow, GrantRow, Owed
 from projections.balances.step import Step
 from projections.balances.terms import billing_period, cap_of, terms_now
 from projections.balances.wire import TallyRow
-from schemas.numbers import round_half_even
+from schemas.numbers import CREDIT_DECIMALS, format_units, round_half_even
 
 _INVOICED = ""
 """The key of what was added up for an invoice: no key of a line is empty."""
@@ -29,18 +29,23 @@ def move(row: BalanceRow, scope: str, key: str, product: str, amount: int, step:
     if before <= 0 < counted.overage:
         counted.started_at = step.now.at
         step.alert(OVERAGE_STARTED, row.account, scope, amount=counted.overage)
-    _look_at(row, scope, step)
 
 
-def _look_at(row: BalanceRow, scope: str, step: Step) -> None:
-    """Tell of a cap that is reached; forget what no longer holds."""
+def evaluate_cap(row: BalanceRow, scope: str, step: Step) -> None:
+    """After each step: tell of a cap that is reached; forget what no longer holds."""
     counted = row.scopes[scope]
     if counted.overage <= 0:
         counted.started_at = None
     cap = cap_of(terms_now(row, scope).overage, counted)
-    capped = cap is not None and counted.overage > 0 and counted.overage >= cap
-    if capped and not counted.capped:
-        step.alert(OVERAGE_CAPPED, row.account, scope, amount=counted.overage)
+    capped = cap is not None and 0 < counted.overage >= cap
+    if cap is not None and capped and not counted.capped:
+        step.alert(
+            OVERAGE_CAPPED,
+            row.account,
+            scope,
+            threshold=format_units(cap, CREDIT_DECIMALS),
+            amount=counted.overage,
+        )
     counted.capped = capped
 
 
@@ -65,7 +70,6 @@ def settle(row: BalanceRow, scope: str, amount: int, reference: str, step: Step)
             break
     row.scopes[scope].overage -= amount
     step.post(row.account, SETTLED, None, amount, reference=reference)
-    _look_at(row, scope, step)
 
 
 def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
@@ -94,7 +98,6 @@ def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
         tally.drawn[grant.id] = tally.drawn.pop(grant.id, 0) + amount
         step.books.put_tally(row.account, key, tally)
         step.post(row.account, REPAID, grant.id, amount, reference=key)
-        _look_at(row, scope, step)
 
 
 def end_period(row: BalanceRow, scope: str, step: Step) -> None:

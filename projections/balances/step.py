@@ -28,7 +28,8 @@ class Refused:
 class Step:
     """One rated row on its way through the `books`.
 
-    `now` is the moment being folded: the record's journal time, or the instant of what is due.
+    `now` is the moment being folded and how it is stamped, `instant` the due time of what is due:
+    both the record's journal time, or for what became known too late, the stamp is the later.
     """
 
     rated: Mapping[str, Any]
@@ -37,10 +38,12 @@ class Step:
     alerts: list[Alert] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     now: Cause = field(init=False)
+    instant: int = field(init=False)
     _moment: list[Alert] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.now = self.cause()
+        self.instant = self.now.at
 
     @property
     def position(self) -> str:
