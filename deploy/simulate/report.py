@@ -1,33 +1,37 @@
 """What came of a scenario, as `--json` prints it. Pure: the same bytes for the same file.
 
 Grants stand in the order they were issued, lines and what was refused in log order, alerts by
-time, then account, then as they happened. Amounts are decimal texts without trailing zeros.
+time, then account, then as they happened. Amounts are decimal texts without trailing zeros. A
+line's or an alert's optional keys are there where they have a value.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import polars as pl
 
 from deploy.simulate.run import Outcome
 from deploy.simulate.scenario import Entry
-from processors.admission.envelope import Usage
-from projections.balances.postings import CONSUMED, ORDINAL_BITS, OVERAGE, REOPENED
+from processors.admission.envelope import Usage, decode_structured
+from projections.balances.recorded import RecordedLine, lines_of
 from projections.balances.summary import summarise
-from schemas.documents import RateCard
+from schemas.documents import Backfill, Command, Document, Grant, RateCard
 from schemas.frames import RatedKind
 from schemas.numbers import CREDIT_DECIMALS, QUANTITY_DECIMALS, format_units
 from schemas.times import format_instant
 
-_DRAWN: Final = (CONSUMED, REOPENED)
-Place = tuple[int, int, int]
+_NAMED: Final = ("event", "grant", "contract", "pack")
+"""What a refused command is shown by; one that names nothing of these, by its account."""
 
 
 def report(entries: list[Entry], outcome: Outcome) -> dict[str, Any]:
     """The result of a scenario: accounts, lines, alerts, rejected, unrated."""
     return {
-        "accounts": {name: summarise(row) for name, row in sorted(outcome.accounts.items())},
-        "lines": _lines(outcome),
+        "accounts": {
+            name: summarise(row, outcome.retired[name]) for name, row in outcome.accounts.items()
+        },
+        "lines": [_line(line) for line in _lines(outcome.ledger)],
         "alerts": [
             {"type": alert.type, "account": alert.account, "at": format_instant(alert.at)}
             | alert.data()
@@ -50,66 +54,71 @@ def to_json(result: dict[str, Any]) -> str:
     return json.dumps(result, sort_keys=True, indent=2)
 
 
-def _lines(outcome: Outcome) -> list[dict[str, Any]]:
-    slices, overage = _payments(outcome.ledger)
-    lines = outcome.rated.filter(pl.col("kind") == int(RatedKind.LINE))
-    found = []
-    for line in _units(lines, "quantity", "cost").iter_rows(named=True):
-        place = (line["journal_offset"], line["row"], line["ordinal"])
-        found.append(
-            {
-                "event": line["id"],
-                "account": line["account"],
-                "product": line["product"],
-                "contract": None,
-                "rate_card": line["rate_card"],
-                "version": line["version"],
-                "quantity": format_units(line["quantity"], QUANTITY_DECIMALS),
-                "cost": _credits(line["cost"]),
-                "slices": slices.get(place, []),
-                "overage": _credits(overage.get(place, 0)),
-            }
-        )
-    return found
+def _lines(ledger: pl.DataFrame) -> list[RecordedLine]:
+    """By time, then in log order: a tick that makes fees of several accounts due orders nothing."""
+    return sorted(lines_of(ledger), key=lambda line: line.row["at"])
 
 
-def _payments(
-    ledger: pl.DataFrame,
-) -> tuple[dict[Place, list[dict[str, str]]], dict[Place, int]]:
-    """By the rated line that they pay for: the slices in burn order, and the overage."""
-    slices: dict[Place, list[dict[str, str]]] = {}
-    overage: dict[Place, int] = {}
-    for posting in _units(ledger, "amount").iter_rows(named=True):
-        ordinal = posting["ordinal"] >> ORDINAL_BITS
-        place = (posting["journal_offset"], posting["row"], ordinal)
-        if posting["posting"] == OVERAGE:
-            overage[place] = posting["amount"]
-        elif posting["posting"] in _DRAWN and posting["grant"] is not None:
-            amount = _credits(posting["amount"])
-            slices.setdefault(place, []).append({"grant": posting["grant"], "amount": amount})
-    return slices, overage
+def _line(line: RecordedLine) -> dict[str, Any]:
+    row = line.row
+    return {
+        "event": row["id"],
+        "account": row["account"],
+        "product": row["product"],
+        "contract": row["contract"],
+        "rate_card": row["rate_card"],
+        "version": row["version"],
+        "quantity": format_units(row["quantity"], QUANTITY_DECIMALS),
+        "cost": _credits(row["cost"]),
+        "slices": [{"grant": grant, "amount": _credits(amount)} for grant, amount in line.slices],
+        "overage": _credits(line.overage),
+    } | {
+        name: True
+        for name, marked in (("contract_named", "named"), ("unauthorised", "unauthorised"))
+        if row[marked]
+    }
 
 
 def _unrated(rated: pl.DataFrame) -> list[dict[str, Any]]:
-    found = []
-    for row in rated.filter(pl.col("kind") == int(RatedKind.UNRATED)).iter_rows(named=True):
-        product = {} if row["product"] is None else {"product": row["product"]}
-        event = {"event": row["id"], "account": row["account"], **product}
-        found.append({**event, "reason": row["reason"], "at": format_instant(row["at"])})
-    return found
+    """What still waits, as it was last found, in the order in which it began to."""
+    waiting: dict[tuple[str, str, str], dict[str | None, dict[str, Any]]] = {}
+    kinds = [int(RatedKind.UNRATED), int(RatedKind.LINE)]
+    for row in rated.filter(pl.col("kind").is_in(kinds)).iter_rows(named=True):
+        products = waiting.setdefault((row["account"], row["source"], row["id"]), {})
+        product = row["product"]
+        if product is not None:
+            products.pop(None, None)
+        if row["kind"] == RatedKind.UNRATED:
+            products[product] = _wait(row)
+        else:
+            products.pop(product, None)
+    return [entry for products in waiting.values() for entry in products.values()]
+
+
+def _wait(row: Mapping[str, Any]) -> dict[str, Any]:
+    product = {} if row["product"] is None else {"product": row["product"]}
+    event = {"event": row["id"], "account": row["account"], **product}
+    return {**event, "reason": row["reason"], "at": format_instant(row["at"])}
 
 
 def _label(entry: Entry) -> dict[str, str]:
-    """What is refused, by its own id: `{"grant": "g1"}`."""
+    """What is refused: a document by its own id, a command by what it names."""
     what = entry.what
     assert what is not None, entry
     if isinstance(what, Usage):
         return {"event": what.id}
-    return {"rate_card" if isinstance(what, RateCard) else what.kind.lower(): what.id}
+    if isinstance(what, Command):
+        return _named(what) or {"account": what.account}
+    own = "rate_card" if isinstance(what, RateCard) else what.kind.lower()
+    return {own: what.id} | (_named(what) if isinstance(what, Grant) else {})
 
 
-def _units(rows: pl.DataFrame, *amounts: str) -> pl.DataFrame:
-    return rows.with_columns(pl.col(name).to_physical() for name in amounts)
+def _named(what: Document) -> dict[str, str]:
+    if isinstance(what, Backfill):
+        usage = decode_structured(what.event.encode())
+        return {"event": usage.id} if isinstance(usage, Usage) else {}
+    named = {name: getattr(what, name, None) for name in _NAMED}
+    return {name: text for name, text in named.items() if text is not None}
 
 
 def _credits(units: int) -> str:

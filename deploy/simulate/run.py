@@ -2,7 +2,9 @@
 
 Each entry lets time pass first (a tick: everything due happens, for every account) and then takes
 its place in the journal, unless it is refused: outside the time window, a negative quantity, a
-`duplicate`, a `conflict` (credits.md section 9). A key is remembered for the whole scenario.
+`duplicate`, a `conflict` (credits.md section 9). A key is remembered for the whole scenario, also
+one that a backfill brought. What was taken is folded in one piece at the end, but where a command
+asks what became of what went before it: where it is cut changes nothing (I5).
 """
 
 from dataclasses import dataclass, field
@@ -10,21 +12,25 @@ from typing import Any, Final
 
 import polars as pl
 
-from deploy.reading.recompute import fold_plainly, rate_plainly
+from deploy.simulate.folds import Folds
 from deploy.simulate.scenario import Entry
-from processors.admission.envelope import Usage
+from processors.admission.envelope import Usage, decode_structured
 from processors.admission.metered import Metered
 from processors.admission.window import Window
-from processors.rating.columnar import rate
-from processors.rating.rows import RatingRow
-from processors.rating.rows import decode_row as decode_rating
-from processors.rating.rows import encode_row as encode_rating
 from projections.balances.alerts import Alert
-from projections.balances.columnar import fold
-from projections.balances.row import BalanceRow, decode_row, encode_row, next_due
-from projections.rows import MemoryReader, Rows
-from schemas.documents import Account, Document, Grant, Product, RateCard, canonical
-from schemas.frames import JOURNAL_SCHEMA, JournalKind, RatedKind
+from projections.balances.recorded import as_recorded
+from projections.balances.row import BalanceRow, GrantRow
+from schemas.documents import (
+    Account,
+    Backfill,
+    Document,
+    Pack,
+    Product,
+    RateCard,
+    VoidUsage,
+    canonical,
+)
+from schemas.frames import JournalKind
 from schemas.reasons import Reason
 from schemas.times import parse_duration
 
@@ -32,34 +38,39 @@ WINDOW: Final = Window(parse_duration("P3D").microseconds, parse_duration("PT5M"
 """The time window of credits.md section 9: `max_event_age`, `max_event_lead`."""
 _TICK_ROW: Final = 0
 _ENTRY_ROW: Final = 1
-_PLACED: Final = pl.Schema({**JOURNAL_SCHEMA, "journal_offset": pl.Int64(), "row": pl.Int64()})
 Key = tuple[str, str, str]
-Content = tuple[str, bytes | None]
-"""The fingerprint: type and the bytes of `data`, not the time."""
+Content = tuple[str, str | None, bytes | None]
+"""The fingerprint: type, contract and the bytes of `data`, not the time."""
 
 
 @dataclass
 class Outcome:
-    """What came of a scenario. A journal offset is the index of its entry."""
+    """What came of a scenario. A journal offset is the index of its entry.
+
+    `retired`, by account, are the grants that have left its row.
+    """
 
     rated: pl.DataFrame
     ledger: pl.DataFrame
     alerts: list[Alert]
     rejected: dict[int, Reason]
     accounts: dict[str, BalanceRow]
+    retired: dict[str, list[GrantRow]]
 
 
 def run(entries: list[Entry], *, reference: bool = False) -> Outcome:
     """Let `entries` happen; with `reference`, by the plain folds instead of the columnar ones."""
-    running = _Running(reference)
+    running = Running(Folds(reference))
     for index, entry in enumerate(entries):
         running.take(index, entry)
-    return running.fold()
+    return running.outcome()
 
 
 @dataclass
-class _Running:
-    reference: bool
+class Running:
+    """A run under way."""
+
+    folds: Folds
     pending: list[dict[str, Any]] = field(default_factory=list)
     metered: Metered = field(default_factory=Metered)
     claims: dict[Key, Content] = field(default_factory=dict)
@@ -67,48 +78,74 @@ class _Running:
 
     def take(self, index: int, entry: Entry) -> None:
         """Time passes up to the entry; then it is journalled or refused."""
-        tick = {"kind": int(JournalKind.TICK), "row": _TICK_ROW}
-        self.pending.append({**tick, "received_at": entry.at, "journal_offset": index})
-        if entry.what is None:
+        self._place(index, entry, _TICK_ROW, {"kind": int(JournalKind.TICK)})
+        what = entry.what
+        if what is None:
             return
-        reason = None
-        if isinstance(entry.what, Usage):
-            reason = self._refuse(entry.what, entry.at)
-        elif isinstance(entry.what, Product | RateCard):
-            self.metered.apply(index, canonical(entry.what))
-        if reason is not None:
+        if isinstance(what, VoidUsage):
+            self.fold()
+            what = as_recorded(what, self.folds.ledger())
+        elif isinstance(what, Backfill):
+            self._take_backfill(index, entry, what)
+            return
+        elif isinstance(what, Product | RateCard | Pack):
+            self.metered.apply(index, canonical(what))
+        reason = self._refuse(what, entry.at) if isinstance(what, Usage) else None
+        if reason is None:
+            self._place(index, entry, _ENTRY_ROW, _journalled(what))
+        else:
             self.rejected[index] = reason
-            return
-        placed = {"received_at": entry.at, "journal_offset": index, "row": _ENTRY_ROW}
-        self.pending.append({**_journalled(entry.what), **placed})
 
     def _refuse(self, usage: Usage, at: int) -> Reason | None:
         """Why the usage is refused, else None: then it has claimed its key."""
         refusal = WINDOW.refuse(usage.time, at) or self.metered.refuse(usage)
-        if refusal is not None:
-            return refusal.reason
-        key, content = (usage.account, usage.source, usage.id), (usage.type, usage.data)
+        return refusal.reason if refusal is not None else self._claim(usage)
+
+    def _claim(self, usage: Usage) -> Reason | None:
+        key, content = _key(usage), (usage.type, usage.contract, usage.data)
         if key not in self.claims:
             self.claims[key] = content
             return None
         return Reason.DUPLICATE if self.claims[key] == content else Reason.CONFLICT
 
-    def fold(self) -> Outcome:
-        """Rate and draw down what was taken."""
-        journal = pl.DataFrame(self.pending, schema=_PLACED)
-        rating_rows: Rows[RatingRow] = Rows(MemoryReader(), encode_rating, decode_rating)
-        balances = MemoryReader()
-        balance_rows: Rows[BalanceRow] = Rows(balances, encode_row, decode_row, next_due)
-        rated, _ = (rate_plainly if self.reference else rate)(journal, 0, rating_rows)
-        folded = (fold_plainly if self.reference else fold)(rated, balance_rows)
-        balances.commit(balance_rows.take_changes())
-        refused = rated.filter(pl.col("kind") == int(RatedKind.REFUSED))
-        for row in refused.iter_rows(named=True):
-            self.rejected[row["journal_offset"]] = Reason(row["reason"])
-        for late in folded.refused:
-            self.rejected[late.journal_offset] = Reason(late.reason)
-        accounts = {name: decode_row(raw) for name, raw in balances.rows.items()}
-        return Outcome(rated, folded.ledger, folded.alerts, self.rejected, accounts)
+    def _take_backfill(self, index: int, entry: Entry, command: Backfill) -> None:
+        """Its usage claims its key too, unless rating refuses it for another reason."""
+        usage = decode_structured(command.event.encode())
+        reason = self._claim(usage) if isinstance(usage, Usage) else None
+        if reason is not None:
+            self.rejected[index] = reason
+            return
+        self._place(index, entry, _ENTRY_ROW, _journalled(command))
+        self.fold()
+        if isinstance(usage, Usage) and index in self.rejected:
+            del self.claims[_key(usage)]
+
+    def _place(self, index: int, entry: Entry, row: int, columns: dict[str, Any]) -> None:
+        placed = {"received_at": entry.at, "journal_offset": index, "row": row}
+        self.pending.append({**columns, **placed})
+
+    def fold(self) -> None:
+        """Rate and draw down what was taken since the last time."""
+        if self.pending:
+            self.rejected.update(self.folds.fold(self.pending))
+            self.pending.clear()
+
+    def outcome(self) -> Outcome:
+        """What came of all of it."""
+        self.fold()
+        folds, accounts = self.folds, self.folds.accounts()
+        return Outcome(
+            folds.rated(),
+            folds.ledger(),
+            folds.alerts,
+            self.rejected,
+            accounts,
+            {name: folds.retired(name) for name in accounts},
+        )
+
+
+def _key(usage: Usage) -> Key:
+    return usage.account, usage.source, usage.id
 
 
 def _journalled(what: Usage | Document) -> dict[str, Any]:
@@ -116,7 +153,8 @@ def _journalled(what: Usage | Document) -> dict[str, Any]:
     if isinstance(what, Usage):
         columns = {name: getattr(what, name) for name in what.__struct_fields__}
         return {**columns, "kind": int(JournalKind.USAGE)}
-    if isinstance(what, Account | Grant):
-        account = what.id if isinstance(what, Account) else what.account
-        return {"kind": int(JournalKind.CREDITS), "account": account, "data": canonical(what)}
-    return {"kind": int(JournalKind.CATALOG), "data": canonical(what)}
+    data = canonical(what)
+    if isinstance(what, Product | RateCard | Pack):
+        return {"kind": int(JournalKind.CATALOG), "data": data}
+    account = what.id if isinstance(what, Account) else what.account
+    return {"kind": int(JournalKind.CREDITS), "account": account, "data": data}
