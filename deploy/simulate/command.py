@@ -1,4 +1,4 @@
-"""The command `drawdown simulate`: a file in, what happened out.
+"""The command `drawdown simulate`: a file in, what happened out; or what would be different.
 
 Exit codes: 0 it ran (also where something was rejected), 1 the file cannot be read, 2 it is not
 valid.
@@ -10,10 +10,12 @@ from typing import Annotated, Final
 
 import typer
 
+from deploy.simulate.against import parse_against
+from deploy.simulate.difference import difference
 from deploy.simulate.report import report, to_json
 from deploy.simulate.run import run
 from deploy.simulate.scenario import parse_scenario
-from deploy.simulate.tables import to_text
+from deploy.simulate.tables import difference_to_text, to_text
 from schemas.errors import DocumentError
 
 _FAILED: Final = 1
@@ -26,11 +28,23 @@ def register(app: typer.Typer) -> None:
     def simulate_command(
         file: Annotated[str, typer.Argument(help="a scenario in YAML; - is standard input")],
         *,
+        against: Annotated[
+            str | None,
+            typer.Option(
+                metavar="OTHER",
+                help="print what differs when OTHER runs instead: a scenario, or a file of"
+                " `catalog` and `documents` (accounts, contracts, grants) to put into this one",
+            ),
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     ) -> None:
         """Run a scenario through the real rating and balances; no Kafka, no Redis."""
         try:
-            result = simulate(_read(file), as_json=as_json)
+            result = (
+                simulate(_read(file), as_json=as_json)
+                if against is None
+                else compare(_read(file), _read(against), as_json=as_json)
+            )
         except DocumentError as error:
             for path, expected in error.faults:
                 typer.echo(f"{path}: {expected}", err=True)
@@ -46,6 +60,22 @@ def simulate(text: str, *, as_json: bool, reference: bool = False) -> str:
     entries = parse_scenario(text)
     result = report(entries, run(entries, reference=reference))
     return to_json(result) if as_json else to_text(result)
+
+
+def compare(text: str, other: str, *, as_json: bool) -> str:
+    """What `drawdown simulate FILE --against OTHER` prints, of the texts of both files.
+
+    Raises DocumentError with every fault of the first file that has any; the paths of the other
+    begin with `against`.
+    """
+    entries = parse_scenario(text)
+    try:
+        others = parse_against(other, entries)
+    except DocumentError as error:
+        faults = [(f"against {path}", expected) for path, expected in error.faults]
+        raise DocumentError(faults) from error
+    found = difference(report(entries, run(entries)), report(others, run(others)))
+    return to_json(found) if as_json else difference_to_text(found)
 
 
 def _read(file: str) -> str:

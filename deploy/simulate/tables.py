@@ -1,4 +1,4 @@
-"""The result of a scenario as text for people: aligned columns that depend on no terminal. Pure."""
+"""Results and differences as text for people: aligned columns that depend on no terminal. Pure."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,6 +14,36 @@ def to_text(result: dict[str, Any]) -> str:
     for name in ("alerts", "rejected", "unrated"):
         parts += _part(name, result[name], ())
     return "\n".join(parts)
+
+
+def difference_to_text(found: dict[str, Any]) -> str:
+    """What differs, a row for each field; `found` is of `deploy.simulate.difference`."""
+    parts = [f"cost: {_arrow(found['cost'])}", ""] if "cost" in found else []
+    for name in ("accounts", "grants", "lines"):
+        if name in found:
+            parts += _part(name, [row for one in found[name] for row in _fields(one)], ())
+    for name in ("alerts", "rejected", "unrated"):
+        sides = found.get(name, {})
+        rows = [{"only": side, **entry} for side, entries in sides.items() for entry in entries]
+        parts += _part(name, rows, ()) if rows else []
+    return "\n".join(parts) or "no difference"
+
+
+def _fields(one: Row) -> Iterator[Row]:
+    """A row for each field of an account, a grant or a line that differs."""
+    names = {name: value for name, value in one.items() if not isinstance(value, dict)}
+    for field, sides in one.items():
+        if isinstance(sides, dict):
+            shown = {side: _value(value) for side, value in sides.items()}
+            yield {**names, "field": field, **shown}
+
+
+def _value(value: Any) -> Any:  # noqa: ANN401 - any value of a result
+    return _slices({"slices": value}) if isinstance(value, list) else value
+
+
+def _arrow(sides: Row) -> str:
+    return f"{sides['before']} -> {sides['after']}"
 
 
 def _account(name: str, entry: Row) -> Iterator[str]:
