@@ -22,7 +22,7 @@ from schemas.frames import LEDGER_SCHEMA, RatedKind
 
 _PLACE: Final = ["journal_offset", "row", "ordinal"]
 _UNITS: Final = ("quantity", "cost")
-_KEY: Final = ("account", "contract", "product", "match", "period")
+_GROUP: Final = ("account", "contract", "product", "of_match", "of_period", "tallied")
 _FOLDED: Final = [int(kind) for kind in (RatedKind.LINE, RatedKind.TICK, RatedKind.DOCUMENT)]
 
 
@@ -40,11 +40,13 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
     lines = batch.filter(pl.col("kind") == int(RatedKind.LINE))
     documents = batch.filter(pl.col("kind") == int(RatedKind.DOCUMENT))
     named = documents.get_column("account").to_list()
-    sums = _sums(lines)
+    accounts = lines.get_column("account").unique(maintain_order=True).to_list()
+    books.load([*accounts, *sorted({name for name in named if name is not None})])
+    sums = _sums(lines, _owing(books, accounts))
     groups = _groups(sums)
     # A catalog document can change what any line draws from: then all lines go the slow way.
     excluded: set[str] = set(groups) if None in named else set(named)
-    _load(books, groups, sorted(name for name in named if name is not None))
+    _load_tallies(books, groups)
     payers = _take_quickly(groups, sums.height, books, excluded)
     quick = sums.select("at_lines", pl.Series("payer", payers, dtype=pl.String))
     placed = quick.explode("at_lines").sort("at_lines").get_column("payer")
@@ -57,15 +59,27 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
     return Folded(ledger.sort(_PLACE), alerts, refused)
 
 
-def _sums(lines: pl.DataFrame) -> pl.DataFrame:
-    """One row for each key. Eager group sums wrap silently, so their bound is checked first."""
+def _owing(books: Books, accounts: list[str]) -> list[str]:
+    """The accounts whose lines may all be overage: what is owed, is owed by key."""
+    return [name for name in accounts if (row := books.account(name)) is not None and row.owed]
+
+
+def _sums(lines: pl.DataFrame, owing: list[str]) -> pl.DataFrame:
+    """One row for each group. Eager group sums wrap silently, so their bound is checked first."""
     costs = lines.get_column("cost").to_physical()
     if lines.height:
         most = max(abs(costs.max()), abs(costs.min()))  # type: ignore[arg-type]
         assert most * lines.height < 10**38, most
+    tallied = pl.col("before").is_not_null()
+    by_key = tallied | pl.col("account").is_in(owing) if owing else tallied
     return (
         lines.with_row_index("at_lines")
-        .group_by(*_KEY, maintain_order=True)
+        .with_columns(
+            pl.when(by_key).then("match").alias("of_match"),
+            pl.when(by_key).then("period").alias("of_period"),
+            tallied.alias("tallied"),
+        )
+        .group_by(*_GROUP, maintain_order=True)
         .agg(
             pl.col("time").min().alias("first"),
             pl.col("time").max().alias("last"),
@@ -85,9 +99,9 @@ def _groups(sums: pl.DataFrame) -> dict[str, list[Group]]:
     return groups
 
 
-def _load(books: Books, groups: dict[str, list[Group]], named: list[str]) -> None:
-    keys = (tally_key(name, group.key) for name, of in groups.items() for group in of)
-    books.load([*groups, *named], keys)
+def _load_tallies(books: Books, groups: dict[str, list[Group]]) -> None:
+    keys = ((name, group.key) for name, of in groups.items() for group in of)
+    books.rows.load(tally_key(name, key) for name, key in keys if key is not None)
 
 
 _OVERAGE: Final = ""

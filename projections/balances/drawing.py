@@ -39,6 +39,7 @@ def _pay(
     verdict = authorise(row, ask, line["cost"], found)
     denied = verdict.why is not None
     key = line_key(line)
+    tallied = line["before"] is not None
     tally = step.books.tally(row.account, key)
     for part in verdict.slices:
         if part.reopened:
@@ -46,7 +47,8 @@ def _pay(
         else:
             part.grant.remaining -= part.amount
         part.grant.consumed += part.amount
-        tally.drawn[part.grant.id] = tally.drawn.pop(part.grant.id, 0) + part.amount
+        if tallied:
+            tally.drawn[part.grant.id] = tally.drawn.pop(part.grant.id, 0) + part.amount
         kind = REOPENED if part.reopened else CONSUMED
         step.post(row.account, kind, part.grant.id, part.amount, line, unauthorised=denied)
     if verdict.short:
@@ -54,7 +56,8 @@ def _pay(
         tally.overage += verdict.overage
         step.post(row.account, OVERAGE, None, verdict.overage, line, unauthorised=denied)
         overage.move(row, scope, key, product, verdict.overage, step)
-    step.books.put_tally(row.account, key, tally)
+    if tallied or verdict.short:
+        step.books.put_tally(row.account, key, tally)
 
 
 def _give_back(row: BalanceRow, scope: str, line: Mapping[str, Any], step: Step) -> None:
@@ -80,7 +83,11 @@ def _give_back(row: BalanceRow, scope: str, line: Mapping[str, Any], step: Step)
             owed += overage.reduce_tally(tally, short)
             left -= short
         for name, amount in reversed(mirror["slices"]):
-            left -= _take_back(tally, name, min(left, amount), returned)
+            if line["before"] is None:  # the recorded slices are this line's own
+                returned[name] = amount
+                left -= amount
+            else:
+                left -= _take_back(tally, name, min(left, amount), returned)
     if left and tally.short > 0:
         short = min(left, tally.short)
         owed += overage.reduce_tally(tally, short)

@@ -98,6 +98,7 @@ def draw_fee(row: BalanceRow, scope: str, fee: Fee, start: int, seats: int, step
         "match": f"fee:{fee.id}",
         "period": period,
         "price": None,
+        "before": None,
         "quantity": count * _ONE,
         "cost": fee.amount.units * count,
         "entities": None,

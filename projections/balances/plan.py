@@ -43,14 +43,16 @@ class Plan:
 class Group:
     """The lines of one key in a batch: span of event times, last journal time, sum of costs.
 
-    `place` numbers the batch's groups, `least` is the lowest cost.
+    `place` numbers the batch's groups, `least` is the lowest cost. Where neither the lines are
+    `tallied` nor the account owes, `match` and `period` are None: lines of several keys.
     """
 
     place: int
     contract: str | None
     product: str
-    match: str
-    period: int
+    match: str | None
+    period: int | None
+    tallied: bool
     first: int
     last: int
     clock: int
@@ -63,8 +65,10 @@ class Group:
         return self.contract or WALLET
 
     @property
-    def key(self) -> str:
-        """The key of the lines within their account."""
+    def key(self) -> str | None:
+        """The key of the lines within their account; None where they are of several."""
+        if self.match is None or self.period is None:
+            return None
         return key_of(self.contract, self.product, self.match, self.period)
 
 
@@ -210,7 +214,8 @@ def _owes_plainly(row: BalanceRow, plan: Plan, group: Group) -> bool:
     scope = group.scope
     counted = row.scopes[scope]
     going_on = counted.overage > 0 and counted.period_end is not None
-    return plan.plain[scope] and going_on and (scope, group.key) in row.owed
+    key = group.key
+    return plan.plain[scope] and going_on and key is not None and (scope, key) in row.owed
 
 
 def _payer(row: BalanceRow, plan: Plan, group: Group, books: Books) -> GrantRow | None:
@@ -237,7 +242,15 @@ def _move(row: BalanceRow, payer: GrantRow | None, group: Group, books: Books) -
         row.scopes[scope].spent += cost
     if not cost:
         return
+    if payer is not None:
+        payer.remaining -= cost
+        payer.consumed += cost
+        if not payer.remaining:
+            row.plan = None
+        if not group.tallied:
+            return
     key = group.key
+    assert key is not None, group
     tally = books.tally(row.account, key)
     if payer is None:
         counted = row.scopes[scope]
@@ -247,9 +260,5 @@ def _move(row: BalanceRow, payer: GrantRow | None, group: Group, books: Books) -
         tally.overage += cost
         tally.short += cost
     else:
-        payer.remaining -= cost
-        payer.consumed += cost
         tally.drawn[payer.id] = tally.drawn.pop(payer.id, 0) + cost
-        if not payer.remaining:
-            row.plan = None
     books.put_tally(row.account, key, tally)

@@ -41,7 +41,9 @@ _STATES: Final[tuple[State, ...]] = (
 class TallyRow:
     """What a key drained net: `drawn` by grant, the latest last, and its overage.
 
-    `short` is that overage before the multiplier. Negative: a credit for the next overage.
+    `short` is that overage before the multiplier. Negative: a credit for the next overage. A line
+    whose price is not cumulative is taken back by its own void alone, which carries what it drew:
+    of such lines only overage stands here, and what a grant repaid of it.
     """
 
     overage: int = 0
