@@ -48,15 +48,23 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
     excluded: set[str] = set(groups) if None in named else set(named)
     _load_tallies(books, groups)
     payers = _take_quickly(groups, sums.height, books, excluded)
-    quick = sums.select("at_lines", pl.Series("payer", payers, dtype=pl.String))
-    placed = quick.explode("at_lines").sort("at_lines").get_column("payer")
-    lines = lines.with_columns(placed.alias("payer"))
-    ledger = _quick_ledger(lines.filter(pl.col("payer").is_not_null()))
+    lines = lines.with_columns(_spread(sums, payers))
+    ledger = _quick_ledger(lines)
     slow = _slow_rows(batch, lines, excluded)
     postings, alerts, refused = _fold_slowly(slow, books)
     if postings:
-        ledger = pl.concat([ledger, ledger_frame(postings)])
-    return Folded(ledger.sort(_PLACE), alerts, refused)
+        ledger = pl.concat([ledger, ledger_frame(postings)]).sort(_PLACE)
+    return Folded(ledger, alerts, refused)
+
+
+def _spread(sums: pl.DataFrame, payers: list[str | None]) -> pl.Series:
+    """The payer of each line, of that of its group."""
+    of_group = pl.Series("payer", payers, dtype=pl.String)
+    places = sums.get_column("at_lines")
+    of_line = of_group.gather(
+        pl.int_range(sums.height, dtype=pl.UInt32, eager=True).repeat_by(places.list.len()).explode()
+    )
+    return of_line.gather(places.explode().arg_sort()).alias("payer")
 
 
 def _owing(books: Books, accounts: list[str]) -> list[str]:
@@ -133,6 +141,8 @@ def _take_quickly(
 
 
 def _quick_ledger(lines: pl.DataFrame) -> pl.DataFrame:
+    if lines.get_column("payer").null_count():
+        lines = lines.filter(pl.col("payer").is_not_null())
     free = pl.col("cost").to_physical() == pl.lit(0, pl.Int128)
     overage = (pl.col("payer") == _OVERAGE) & ~free
     return lines.with_columns(
