@@ -88,12 +88,24 @@ def register(app: typer.Typer, settings: Callable[[], Addresses]) -> None:
 
     @app.command()
     def apply(
-        files: Annotated[list[Path], typer.Argument(help="YAML or JSON files of documents")],
+        files: Annotated[
+            list[Path], typer.Argument(help="YAML or JSON files of documents and commands")
+        ],
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="check the documents; send nothing")
         ] = False,
     ) -> None:
-        """Check products, rate cards, accounts and grants, and send them: all, or none of them."""
+        """Check documents and commands and send them: all, or none of them.
+
+        Documents: Product, RateCard, Pack; Account, Contract, Grant. Commands, each with an id and
+        an account: void_grant, refund_grant, adjust_grant, fund_grant, purchase, void_usage,
+        replay, backfill, amend_contract, terminate_contract, set_seats, settle_overage,
+        top_up_failed. Sent again, each changes nothing.
+
+        The catalog's are sent and confirmed first, then the others in their order. A void_usage
+        names its usage by source and event; its lines are looked up in the ledger, and it is
+        refused (unknown_usage) where there are none. Exit code 2: something was refused.
+        """
         documents = load_documents(files)
         if not dry_run:
             where = settings()

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from ingest.outgoing import destination
 from ingest.producer import Producer
-from schemas.documents import Document, load_json, parse_document
+from ingest.voids import with_recorded_lines
+from schemas.documents import Document, VoidUsage, load_json, parse_document
 from schemas.errors import ConfigurationError, DocumentError
 from schemas.reasons import Refusal
 from schemas.topics import CATALOG
@@ -36,6 +37,8 @@ def load_documents(paths: Iterable[Path]) -> list[Document]:
         for place, parsed in found:
             if isinstance(parsed, list):
                 faults += [(_join(place, fault.path), _said(fault)) for fault in parsed]
+            elif isinstance(parsed, VoidUsage) and (parsed.lines or parsed.time is not None):
+                faults.append((place, "expected neither time nor lines: the ledger has them"))
             else:
                 documents.append(parsed)
     if faults:
@@ -44,12 +47,14 @@ def load_documents(paths: Iterable[Path]) -> list[Document]:
 
 
 def send_documents(documents: Sequence[Document], kafka: str, topic_prefix: str = "") -> None:
-    """Send the catalog's, and once they are confirmed the accounts' documents, in order.
+    """Send the catalog's, and once they are confirmed the accounts', in order; commands too.
 
     Confirmed in between, because the three sources are merged by the broker's time (architecture.md
-    section 4): a price that is applied together with an account is in force before it. Raises
-    LogUnavailable or DeliveryError.
+    section 4): a price that is applied together with an account is in force before it. What a
+    `void_usage` takes back is looked up before anything is sent. Raises LogUnavailable or
+    DeliveryError, and DocumentError for a void of usage that is unknown.
     """
+    documents = with_recorded_lines(documents, kafka, topic_prefix)
     with Producer(kafka, topic_prefix, patience_seconds=_PATIENCE_SECONDS) as producer:
         producer.connect()
         for of_catalog in (True, False):

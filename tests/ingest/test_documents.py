@@ -19,6 +19,8 @@ type: promotional
 amount: 0.1
 effective_at: 2026-01-01T00:00:00Z
 """
+PACK = "kind: Pack\nid: small\ntype: promotional\namount: 10\n"
+SEATS = "kind: set_seats\nid: s1\naccount: acme\ncontract: k\nseats: 3\n"
 PRODUCT = '{"kind":"Product","id":"calls","meter":{"event_type":"t","aggregation":"count"}}'
 
 
@@ -34,11 +36,27 @@ def test_documents_of_yaml_and_json_come_in_order_and_exact(tmp_path: Path) -> N
     assert grant.amount == Credits.parse("0.1")
 
 
-def test_documents_know_their_topic_and_key(tmp_path: Path) -> None:
+def test_documents_and_commands_know_their_topic_and_key(tmp_path: Path) -> None:
     path = tmp_path / "all.yaml"
-    path.write_text(f"kind: Account\nid: acme\n---\n{GRANT}---\n{PRODUCT}\n")
+    path.write_text(f"kind: Account\nid: acme\n---\n{GRANT}---\n{PRODUCT}\n---\n{PACK}---\n{SEATS}")
     places = [destination(document)[:2] for document in load_documents([path])]
-    assert places == [(CREDITS, "acme"), (CREDITS, "acme"), (CATALOG, "calls")]
+    assert places == [
+        (CREDITS, "acme"),
+        (CREDITS, "acme"),
+        (CATALOG, "calls"),
+        (CATALOG, "small"),
+        (CREDITS, "acme"),
+    ]
+
+
+def test_what_a_void_takes_back_is_not_written_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "void.yaml"
+    void = "kind: void_usage\nid: v1\naccount: acme\nsource: api\nevent: e1\n"
+    path.write_text(void)
+    assert len(load_documents([path])) == 1
+    path.write_text(f"{void}time: 2026-01-01T00:00:00Z\n")
+    with pytest.raises(DocumentError, match=r"\[0\]: expected neither time nor lines"):
+        load_documents([path])
 
 
 def test_every_fault_of_every_file_is_named(tmp_path: Path) -> None:
