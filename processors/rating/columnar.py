@@ -7,6 +7,8 @@ is rated by, from document to document in the order of the log (`decisions`); pr
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import polars as pl
@@ -68,17 +70,17 @@ def rate(
     )
     documents = _documents(batch)
     parts: list[pl.DataFrame] = []
-    plain: list[Rated] = []
-    for start, stop, columnar in _stretches(batch, documents):
-        stretch = batch.slice(start, stop - start)
-        if not columnar:
-            plain.extend(_plainly(stretch, known))
-            continue
-        inner = {at - start: found for at, found in documents.items() if start <= at < stop}
-        parts += [rated_frame(plain), _in_columns(stretch, inner, known)]
-        plain = []
-    parts.append(rated_frame(plain))
-    return pl.concat(parts), batch.get_column("at").item(-1)
+    for columnar, stretches in groupby(_stretches(batch, documents), key=itemgetter(2)):
+        places = [(start, stop) for start, stop, _ in stretches]
+        if columnar:
+            for start, stop in places:
+                inner = {at - start: found for at, found in documents.items() if start <= at < stop}
+                parts.append(_in_columns(batch.slice(start, stop - start), inner, known))
+        else:
+            start, stop = places[0][0], places[-1][1]
+            parts.append(rated_frame(_plainly(batch.slice(start, stop - start), known)))
+    rated = parts[0] if len(parts) == 1 else pl.concat(parts)
+    return rated, batch.get_column("at").item(-1)
 
 
 def _documents(batch: pl.DataFrame) -> _Documents:
@@ -102,19 +104,27 @@ def _stretches(batch: pl.DataFrame, documents: _Documents) -> Iterator[tuple[int
         yield start, batch.height, batch.height - start > FEW
 
 
-def _plainly(stretch: pl.DataFrame, known: Known) -> Iterator[Rated]:
+def _plainly(stretch: pl.DataFrame, known: Known) -> list[Rated]:
+    rated: list[Rated] = []
     reference = ReferenceRating(known.rows, 0, known.catalog)
     for row in stretch.iter_rows(named=True):
-        yield from reference.rate({**row, "received_at": row["at"]})
+        rated += reference.rate({**row, "received_at": row["at"]})
         if row["kind"] == JournalKind.CATALOG:
             known.forget(None)
         elif row["kind"] == JournalKind.CREDITS:
             known.forget(row["account"])
+    return rated
 
 
 def _in_columns(batch: pl.DataFrame, documents: _Documents, known: Known) -> pl.DataFrame:
-    names = ("type", "account", "time", "contract", "data")
-    usage = Usage(*(batch.get_column(name).to_list() for name in names))
+    contracts = batch.get_column("contract")
+    usage = Usage(
+        batch.get_column("type").to_list(),
+        batch.get_column("account").to_list(),
+        batch.get_column("time").to_list(),
+        None if contracts.null_count() == len(contracts) else contracts.to_list(),
+        batch.get_column("data").to_list(),
+    )
     lines = _decide(batch, documents, usage, known).in_order()
     costs = price_lines(lines, usage.accounts, known)
     keep_waiting(lines, batch, known)

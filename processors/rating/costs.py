@@ -5,17 +5,17 @@ rounds half-even and once (facts of Polars 2, held by the tests). Larger ones, a
 is counted, are priced one at a time in Python's integers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from processors.rating.cumulative import price_cumulative
+from processors.rating.counted import price_counted
 from processors.rating.known import Known
 from processors.rating.lines import Lines
 from processors.rating.tables import SMALL, TERMS
-from projections.pricing import COST_LIMIT, Price, line_cost
+from projections.pricing import COST_LIMIT, line_cost
 from schemas.reasons import Reason
 
 _WHOLE: Final = pl.Decimal(38, 0)
@@ -37,35 +37,24 @@ def price_lines(lines: Lines, accounts: Sequence[str], known: Known) -> Costs:
     the keys moves.
     """
     terms = known.decided.of(lines.codes, TERMS)
-    exact: dict[int, int | None] = {}
-    befores: dict[int, int] = {}
-    counted = terms.get_column("counted").arg_true().to_list()
-    if counted:
-        costs, totals = price_cumulative(lines, counted, accounts, known)
-        exact.update(zip(counted, costs, strict=True))
-        befores = {
-            at: total
-            for at, total in zip(counted, totals, strict=True)
-            if _price(lines, at, known).cumulative
-        }
+    places = terms.get_column("counted").arg_true().to_list()
+    costs, befores = price_counted(lines, places, accounts, known) if places else ([], [])
     quantity = pl.Series("quantity", lines.units, dtype=pl.Int128)
     cost, single = _in_columns(quantity, terms)
-    exact.update(dict.fromkeys((cost > COST_LIMIT).arg_true().to_list()))
+    exact: dict[int, int | None] = dict.fromkeys((cost > COST_LIMIT).arg_true().to_list())
     for at in single.arg_true().to_list():
-        units = lines.units[at]
+        units, price = lines.units[at], known.decisions.values[lines.codes[at]].price
         assert isinstance(units, int)
-        exact[at] = line_cost(_price(lines, at, known), units, 0)
-    for at, found in exact.items():
-        if found is None:
-            product = known.decisions.values[lines.codes[at]].product
-            lines.codes[at] = known.unrated(product, Reason.COST_OUT_OF_RANGE)
-    return Costs(quantity, _replaced(cost, exact), _replaced(cost.clear(len(cost)), befores))
-
-
-def _price(lines: Lines, at: int, known: Known) -> Price:
-    price = known.decisions.values[lines.codes[at]].price
-    assert price is not None
-    return price
+        assert price is not None
+        exact[at] = line_cost(price, units, 0)
+    beyond = [at for at, found in exact.items() if found is None]
+    beyond += [at for at, found in zip(places, costs, strict=True) if found is None]
+    for at in beyond:
+        product = known.decisions.values[lines.codes[at]].product
+        lines.codes[at] = known.unrated(product, Reason.COST_OUT_OF_RANGE)
+    cost = _replaced(cost, list(exact), list(exact.values()))
+    before = cost.clear(len(cost))
+    return Costs(quantity, _replaced(cost, places, costs), _replaced(before, places, befores))
 
 
 def _in_columns(quantity: pl.Series, terms: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
@@ -83,7 +72,5 @@ def _in_columns(quantity: pl.Series, terms: pl.DataFrame) -> tuple[pl.Series, pl
     return cost.to_series(), frame.get_column("single")
 
 
-def _replaced(column: pl.Series, values: Mapping[int, int | None]) -> pl.Series:
-    if not values:
-        return column
-    return column.scatter(list(values), pl.Series(list(values.values()), dtype=pl.Int128))
+def _replaced(column: pl.Series, places: Sequence[int], values: Sequence[int | None]) -> pl.Series:
+    return column.scatter(places, pl.Series(values, dtype=pl.Int128)) if places else column

@@ -59,7 +59,9 @@ def _decide_metered(
     meter: Meter, events: Sequence[int], usage: Usage, known: Known, lines: Lines
 ) -> None:
     held = meter.covered(
-        _taken(usage.accounts, events), _taken(usage.times, events), _taken(usage.contracts, events)
+        _taken(usage.accounts, events),
+        _taken(usage.times, events),
+        None if usage.contracts is None else _taken(usage.contracts, events),
     )
     if UNKNOWN in held:
         pairs = list(zip(events, held, strict=True))
@@ -67,9 +69,7 @@ def _decide_metered(
         lines.add_all(strangers, known.unrated(None, Reason.UNKNOWN_ACCOUNT))
         events = [event for event, one in pairs if one is not UNKNOWN]
         held = [one for one in held if one is not UNKNOWN]
-    if not events:
-        return
-    if not meter.products:
+    if not events or not meter.products:
         lines.add_all(events, known.unrated(None, Reason.NO_PRODUCT))
         return
     fields = read_fields(meter.layout, _taken(usage.data, events))
@@ -82,7 +82,8 @@ def _decide_metered(
         events, held = _at(events, kept), _at(held, kept)
         units = [_at(column, kept) for column in units]
         dimensions = [_at(column, kept) for column in dimensions]
-    _append(meter, events, held, dimensions, units, known, lines)
+    if events:
+        _append(meter, events, held, dimensions, units, known, lines)
 
 
 def _append(
@@ -96,9 +97,12 @@ def _append(
 ) -> None:
     """Rows of `events`, a line for each product, its quantity from its column."""
     count, first = len(meter.products), len(lines.codes)
+    if held.count(held[0]) == len(held):
+        lines.parties.extend(held[0].parties * len(held))
+    else:
+        lines.parties.extend(chain.from_iterable(map(_parties, held)))
     keys = zip(map(_tariffs, held), *dimensions, strict=True)
     lines.codes.extend(chain.from_iterable(map(meter.__getitem__, keys)))
-    lines.parties.extend(chain.from_iterable(map(_parties, held)))
     lines.events.extend(chain.from_iterable(zip(*[events] * count, strict=True)))
     lines.ordinals.extend(list(range(count)) * len(events))
     lines.units.extend(chain.from_iterable(zip(*units, strict=True)))

@@ -147,31 +147,33 @@ class Meter(dict[_Key, tuple[int, ...]]):
         self.latest.pop(account, None)
         self._all.pop(account, None)
 
-    def load(self, accounts: Sequence[str], time: int) -> None:
+    def covered(
+        self, accounts: Sequence[str], times: Sequence[int], named: Sequence[str | None] | None
+    ) -> list[Covered]:
+        """What covers each event, given its account, its time and the contract that it names."""
+        try:
+            held = list(map(self.latest.__getitem__, accounts))
+        except KeyError:
+            self._load(accounts, times[0])
+            held = list(map(self.latest.__getitem__, accounts))
+        first, last = min(times), max(times)
+        if named is None and all(one.start <= first and last < one.end for one in set(held)):
+            return held
+        self._read(set(accounts))
+        for at, (account, time, one) in enumerate(zip(accounts, times, held, strict=True)):
+            name = None if named is None else named[at]
+            if name is not None or not one.start <= time < one.end:
+                held[at] = found = self._find(account, time, name)
+                if name is None:
+                    self.latest[account] = found
+        return held
+
+    def _load(self, accounts: Sequence[str], time: int) -> None:
         """See to it that `latest` has each of `accounts`: as of `time` where there was none."""
         missing = set(accounts).difference(self.latest)
         self._read(missing)
         for account in missing:
             self.latest[account] = self._find(account, time, None)
-
-    def covered(
-        self, accounts: Sequence[str], times: Sequence[int], named: Sequence[str | None]
-    ) -> list[Covered]:
-        """What covers each event, given its account, its time and the contract that it names."""
-        self.load(accounts, times[0])
-        held = list(map(self.latest.__getitem__, accounts))
-        first, last = min(times), max(times)
-        odd = {one for one in set(held) if one.start > first or one.end <= last}
-        if not odd and not any(named):
-            return held
-        self._read(set(accounts))
-        for at, (one, time) in enumerate(zip(held, times, strict=True)):
-            if named[at] is not None or not one.start <= time < one.end:
-                account = accounts[at]
-                held[at] = found = self._find(account, time, named[at])
-                if named[at] is None:
-                    self.latest[account] = found
-        return held
 
     def _read(self, accounts: set[str]) -> None:
         names = sorted(accounts)

@@ -105,10 +105,13 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Columns of the batch's journal rows; of what is no usage there is no type."""
+    """Columns of the batch's journal rows; of what is no usage there is no type.
+
+    `contracts` None: no event names one.
+    """
 
     types: Sequence[str | None]
     accounts: Sequence[str]
     times: Sequence[int]
-    contracts: Sequence[str | None]
+    contracts: Sequence[str | None] | None
     data: Sequence[bytes | None]

@@ -60,7 +60,11 @@ class Table(Generic[T]):
             )
             if self._table.n_chunks() > _MOST_CHUNKS:
                 self._table = self._table.rechunk()
-        return self._table.select(columns)[pl.Series(numbers, dtype=pl.UInt32)]
+        chosen = self._table.select(columns)
+        if numbers and numbers.count(numbers[0]) == len(numbers):
+            same = chosen[numbers[0]]
+            return pl.DataFrame([c.new_from_index(0, len(numbers)) for c in same.get_columns()])
+        return chosen[pl.Series(numbers, dtype=pl.UInt32)]
 
 
 def decided_row(decision: Decision) -> tuple[Any, ...]:

@@ -96,11 +96,11 @@ class Tariff:
         version = self.version
         if override is not None and override.price is not None:
             assert override.text is not None
-            listed = isinstance(version, CompiledVersion)
+            listed = version if isinstance(version, CompiledVersion) else None
             return Charge(
                 override.place,
-                version.card if listed else None,
-                version.version if listed else None,
+                listed and listed.card,
+                listed and listed.version,
                 override.label,
                 override.price,
                 override.text,
