@@ -181,7 +181,13 @@ def line(**changes: Any) -> dict[str, Any]:
 
 
 def result(**parts: Any) -> dict[str, Any]:
-    empty = {"accounts": {}, "lines": [], "alerts": [], "rejected": [], "unrated": []}
+    empty: dict[str, Any] = {
+        "accounts": {},
+        "lines": [],
+        "alerts": [],
+        "rejected": [],
+        "unrated": [],
+    }
     return empty | parts
 
 

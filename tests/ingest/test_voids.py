@@ -71,7 +71,7 @@ def test_without_a_void_no_ledger_is_read() -> None:
 @pytest.mark.integration
 def test_where_there_is_no_ledger_nothing_is_known(kafka: str, topic_prefix: str) -> None:
     """A broker that makes topics as they are asked for has an empty one."""
-    with pytest.raises((LogUnavailable, DocumentError), match="no topic|unknown_usage"):
+    with pytest.raises((LogUnavailable, DocumentError), match=r"no topic|unknown_usage"):
         with_recorded_lines([void("e1")], kafka, topic_prefix)
 
 
