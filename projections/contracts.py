@@ -1,8 +1,9 @@
 """Contracts and their revisions: what was agreed, from when, and what replaced it. Pure.
 
-credits.md section 3: amending makes a new revision; which one applies is a matter of time: coverage,
-price, burn order, overage and limits follow the revision in force at event time, recurring grants,
-fees, alerts and top-up the one in force at journal time. Both folds keep a contract's `Lineage`.
+credits.md section 3: amending makes a new revision; which one applies is a matter of time:
+coverage, price, burn order, overage and limits follow the revision in force at event time,
+recurring grants, fees, alerts and top-up the one in force at journal time. Both folds keep a
+contract's `Lineage`.
 """
 
 from functools import lru_cache

@@ -62,7 +62,9 @@ def _spread(sums: pl.DataFrame, payers: list[str | None]) -> pl.Series:
     of_group = pl.Series("payer", payers, dtype=pl.String)
     places = sums.get_column("at_lines")
     of_line = of_group.gather(
-        pl.int_range(sums.height, dtype=pl.UInt32, eager=True).repeat_by(places.list.len()).explode()
+        pl.int_range(sums.height, dtype=pl.UInt32, eager=True)
+        .repeat_by(places.list.len())
+        .explode()
     )
     return of_line.gather(places.explode().arg_sort()).alias("payer")
 

@@ -7,8 +7,9 @@ may move stands first, and the text of the rest is kept until the row goes the s
 
 import json
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -177,8 +178,8 @@ def _decode_hot(parts: list[Any]) -> BalanceRow:
         remaining, consumed = moved[2 * at : 2 * at + 2]
         spread = (remaining, consumed, expired, rolled, voided, refunded)
         row.grants.append(GrantRow(name, _STATES[state], whole, *spread, ended_at))
-    for at, (name, *fields) in enumerate(scopes):
-        row.scopes[name] = _decode_scope(counted[3 * at : 3 * at + 3], fields)
+    for at, (name, *rest_of_scope) in enumerate(scopes):
+        row.scopes[name] = _decode_scope(counted[3 * at : 3 * at + 3], rest_of_scope)
     for (scope, key, product), amount in zip(owed, amounts, strict=True):
         row.owed[scope, key] = Owed(product, amount)
     row.fired = {tuple(key): bool(said) for *key, said in fired}
@@ -186,9 +187,9 @@ def _decode_hot(parts: list[Any]) -> BalanceRow:
     return row
 
 
-def _decode_scope(counted: list[int], fields: list[Any]) -> Scope:
+def _decode_scope(counted: list[int], others: list[Any]) -> Scope:
     started, end, capped, issued, above, today, first, days, revision, ended, seats, due, top_up = (
-        fields
+        others
     )
     overage, added, spent = counted
     return Scope(
@@ -217,13 +218,17 @@ def _encode_terms(row: TermsRow) -> str:
     return _row("t", row.document, contracts, grants)
 
 
-def _terms(terms: GrantTerms) -> list[object]:
-    return list(astuple(terms))
+_of_terms: Final = attrgetter(*(part.name for part in fields(GrantTerms)))
+
+
+def _terms(terms: GrantTerms) -> tuple[object, ...]:
+    found: tuple[object, ...] = _of_terms(terms)
+    return found
 
 
 def _decode_terms(parts: list[Any]) -> TermsRow:
     document, contracts, grants = parts
-    terms = [_decode_grant_terms(fields) for fields in grants]
+    terms = [_decode_grant_terms(wire) for wire in grants]
     return TermsRow(
         document,
         {name: msgspec.convert(lineage, Lineage) for name, lineage in contracts.items()},
@@ -231,8 +236,8 @@ def _decode_terms(parts: list[Any]) -> TermsRow:
     )
 
 
-def _decode_grant_terms(fields: list[Any]) -> GrantTerms:
-    terms = GrantTerms(*fields)
+def _decode_grant_terms(wire: list[Any]) -> GrantTerms:
+    terms = GrantTerms(*wire)
     terms.products = None if terms.products is None else tuple(terms.products)
     terms.tags = None if terms.tags is None else tuple(terms.tags)
     return terms

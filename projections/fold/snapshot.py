@@ -14,7 +14,7 @@ import redis
 
 from projections.fold.position import Position, decode_position
 from projections.fold.retry import Patience
-from projections.fold.store import base_key
+from projections.fold.store import base_key, due_of
 from schemas.errors import StoreError
 
 _ATTEMPTS: Final = 5
@@ -23,11 +23,15 @@ Client = redis.Redis
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Rows of one namespace at one position; `namespace` is None where there is none yet."""
+    """Rows of one namespace at one position; `namespace` is None where there is none yet.
+
+    `due` is the index of what falls due, (instant, key) by instant; only where all rows were asked.
+    """
 
     namespace: str | None = None
     position: Position = field(default_factory=Position)
     rows: dict[str, bytes] = field(default_factory=dict)
+    due: list[tuple[int, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class SnapshotReader:
         pipeline.get(self.key(partition, stage, namespace, "position"))
         if keys is None:
             pipeline.hgetall(rows_key)
+            pipeline.zrange(self.key(partition, stage, namespace, "due"), 0, -1)
         elif keys:
             pipeline.hmget(rows_key, list(keys))
         answers: list[Any] = pipeline.execute()
@@ -78,9 +83,11 @@ class SnapshotReader:
         if live is None or live.decode() != namespace:
             return None
         rows: dict[str, bytes] = {}
+        due: list[tuple[int, str]] = []
         if keys is None:
             rows = {key.decode(): row for key, row in rest[0].items()}
+            due = [due_of(member) for member in rest[1]]
         elif keys:
             rows = {key: row for key, row in zip(keys, rest[0], strict=True) if row is not None}
         found = decode_position(position.decode()) if position else Position()
-        return Snapshot(namespace, found, rows)
+        return Snapshot(namespace, found, rows, due)

@@ -111,6 +111,12 @@ class PartitionStore:
         )
 
 
+def due_of(member: bytes) -> tuple[int, str]:
+    """The instant and the key of a member of the due index."""
+    text = member.decode()
+    return int(text[:_DUE_DIGITS]), text[_DUE_DIGITS:]
+
+
 def _due(instant: int, key: str) -> str:
     return f"{instant:0{_DUE_DIGITS}d}{key}"
 

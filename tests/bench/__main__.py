@@ -1,7 +1,10 @@
 """End to end: preload usage, then time the workers until the last event is in its balance.
 
     python -m tests.bench [--events 1000000] [--accounts 10000] [--partitions 4] [--broker embedded]
+                          [--load plain rich]
 
+Two loads of the same usage. *plain*: a grant an account, unit prices. *rich*: five grants, a
+contract with an override, graduated prices, thresholds on every account, one in ten depleted.
 Broker, Redis and the three workers share this machine's cores. Times are of the workers alone: the
 usage is in the log before admission starts, and the clock runs from admission's first claim to the
 commit of the last balance. CPU is of whole processes, from /proc.
@@ -29,9 +32,10 @@ from projections.fold.log import Log
 from schemas.documents import parse_document
 from schemas.frames import Source
 from schemas.topics import CREDITS, JOURNAL, RATED, USAGE
-from tests.bench.load import accounts, catalog, usage
+from tests.bench.load import accounts, catalog, rich_accounts, usage
 
 _POLL_SECONDS: Final = 0.1
+_LOADS: Final = ("plain", "rich")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -143,21 +147,24 @@ def bench_stack(kind: str, partitions: int, logs: Path) -> Iterator[Bench]:
         yield Bench(servers, partitions, children)
 
 
-def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """One run; gives its figures."""
+def run(arguments: argparse.Namespace, load: str) -> dict[str, Any]:
+    """One run of a load; gives its figures."""
+    rich = load == "rich"
     folder = TemporaryDirectory(prefix="drawdown-bench-", ignore_cleanup_errors=True)
     with folder as name, bench_stack(arguments.broker, arguments.partitions, Path(name)) as bench:
         everything = Supervisor(list(bench.children.values()))
         now = time.time_ns() // 1000
         try:
             everything.start()
+            credits_of = rich_accounts if rich else accounts
             documents = [
-                parse_document(d) for d in (*catalog(), *accounts(arguments.accounts, now))
+                parse_document(d)
+                for d in (*catalog(rich=rich), *credits_of(arguments.accounts, now))
             ]
             send_documents(documents, bench.servers.kafka)  # type: ignore[arg-type]
             bench.wait(bench.log.ends(USAGE.name, bench.numbers))
             Supervisor([bench.children["admission"]]).stop()
-            print(f"{arguments.accounts} accounts are ready; loading …", flush=True)
+            print(f"{load}: {arguments.accounts} accounts are ready; loading …", flush=True)
             started = time.monotonic()
             with Producer(bench.servers.kafka) as producer:
                 for account, value in usage(arguments.events, arguments.accounts, now):
@@ -201,8 +208,12 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--broker", choices=("embedded", "apache"), default="embedded")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    figures = run(parser.parse_args())
+    parser.add_argument("--load", nargs="+", choices=_LOADS, default=_LOADS)
+    arguments = parser.parse_args()
+    figures: dict[str, Any] = {load: run(arguments, load) for load in arguments.load}
+    if len(figures) == len(_LOADS):
+        plain, rich = (figures[load]["events_per_second"] for load in _LOADS)
+        figures["rich_to_plain"] = f"{rich / plain:.2f}"
     print(json.dumps(figures, indent=2))
 
 

@@ -15,8 +15,14 @@ _PARETO: Final = 1.16
 _CHUNK: Final = 10_000
 
 
-def catalog() -> list[dict[str, Any]]:
-    """Two products of one event type, priced by two dimensions."""
+GRANTS: Final = 5
+"""Of an account of the rich load: two of its contract, two of the wallet, one for a product."""
+DEPLETED: Final = 10
+"""One account in so many has nothing left: all that it uses is overage."""
+
+
+def catalog(*, rich: bool = False) -> list[dict[str, Any]]:
+    """Two products of one event type, priced by two dimensions; `rich`: in graduated tiers."""
     products = [
         {
             "kind": "Product",
@@ -34,7 +40,9 @@ def catalog() -> list[dict[str, Any]]:
         {
             "product": name,
             "match": {"model": model, "region": region},
-            "price": {"model": "unit", "unit_price": f"{2 + m}.{r}5", "per": "1000"},
+            "price": _graduated(m, r)
+            if rich
+            else {"model": "unit", "unit_price": f"{2 + m}.{r}5", "per": "1000"},
         }
         for name in PRODUCTS
         for m, model in enumerate(MODELS)
@@ -42,6 +50,55 @@ def catalog() -> list[dict[str, Any]]:
     ]
     version = {"version": 1, "effective_from": "2026-01-01T00:00:00Z", "rates": rates}
     return [*products, {"kind": "RateCard", "id": "standard", "versions": [version]}]
+
+
+def _graduated(m: int, r: int) -> dict[str, Any]:
+    return {
+        "model": "graduated",
+        "tiers": [
+            {"up_to": "100000", "unit_price": f"0.00{2 + m}{r}5"},
+            {"up_to": "1000000", "unit_price": f"0.00{1 + m}{r}5"},
+            {"unit_price": f"0.00{1 + m}{r}2"},
+        ],
+    }
+
+
+def rich_accounts(count: int, now: int) -> Iterator[dict[str, Any]]:
+    """Each account with thresholds, a contract that overrides a price, and its grants."""
+    since, until = format_instant(now - DAY), format_instant(now + 30 * DAY)
+    for number in range(count):
+        name, contract = f"account-{number}", f"contract-{number}"
+        yield {
+            "kind": "Account",
+            "id": name,
+            "rate_card": "standard",
+            "alerts": [
+                {"id": "used", "measure": "consumed_percent", "thresholds": ["50", "80", "95"]},
+                {"id": "left", "measure": "remaining_amount", "thresholds": ["1000"]},
+            ],
+        }
+        yield {
+            "kind": "Contract",
+            "id": contract,
+            "account": name,
+            "starts_at": since,
+            "ends_at": until,
+            "overrides": [{"product": PRODUCTS[0], "multiplier": f"0.{50 + number % 50}"}],
+        }
+        for grant in range(0 if number % DEPLETED == 0 else GRANTS):
+            own = {"contract": contract} if grant < 2 else {}
+            yield {
+                "kind": "Grant",
+                "id": f"grant-{number}-{grant}",
+                "account": name,
+                "type": "promotional" if grant == 2 else "prepaid",
+                "amount": "100000000",
+                "effective_at": since,
+                "expires_at": until,
+                "priority": 10 * grant,
+                **({"products": [PRODUCTS[1]]} if grant == GRANTS - 1 else {}),
+                **own,
+            }
 
 
 def accounts(count: int, now: int) -> Iterator[dict[str, Any]]:
