@@ -2,29 +2,31 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
 from projections.balances.alerts import Alert
+from projections.balances.books import Books, accounts_in, retired_grants
 from projections.balances.columnar import fold
 from projections.balances.postings import Posting, ledger_frame
-from projections.balances.reference import Refused, fold_row
-from projections.balances.row import BalanceRow, check_conservation, next_due
-from projections.balances.row import decode_row as decode_balance
-from projections.balances.row import encode_row as encode_balance
-from projections.rows import MemoryReader, Rows
+from projections.balances.reference import fold_row
+from projections.balances.row import check_conservation
+from projections.balances.step import Refused, Step
+from projections.rows import MemoryReader
+from schemas.documents import CATALOG_KINDS
 from schemas.frames import RATED_SCHEMA, RatedKind
 from tests.rating import at, cuts, document, journal, tick, usage
 
 __all__ = ["at", "cuts", "document", "journal", "tick", "usage"]
 
+
 def line(
-    at_: int, account: str, product: str, cost: str, time: int | None = None
+    at_: int, account: str, product: str, cost: str, time: int | None = None, **changes: Any
 ) -> dict[str, Any]:
-    """A rated line of `cost` credits."""
+    """A rated line of `cost` credits: no contract covers it, its price is not cumulative."""
     return {
         "kind": int(RatedKind.LINE),
         "at": at_,
@@ -35,17 +37,21 @@ def line(
         "product": product,
         "rate_card": "standard",
         "version": 1,
+        "match": "{}",
+        "period": 0,
         "quantity": Decimal(1),
         "cost": Decimal(cost),
+        **changes,
     }
 
 
 def rated_document(at_: int, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A rated row that passes a document on."""
+    """A rated row that passes a document on; those of the catalog have no account."""
+    catalog = fields["kind"] in CATALOG_KINDS
     return {
         "kind": int(RatedKind.DOCUMENT),
         "at": at_,
-        "account": fields.get("account", fields["id"]),
+        "account": None if catalog else fields.get("account", fields["id"]),
         "data": json.dumps(fields).encode(),
     }
 
@@ -74,35 +80,66 @@ class Outcome:
     rows: dict[str, bytes]
 
 
-def drawn_by_columns(parts: Iterable[pl.DataFrame]) -> Outcome:
-    """The columnar fold over the parts, with a commit and empty memory after each."""
+def drawn_by_columns(parts: Iterable[pl.DataFrame], keep: int = 0) -> Outcome:
+    """The columnar fold over the parts: a commit after each, which `keep` rows in memory survive."""
     reader, ledgers = MemoryReader(), []
-    alerts: list[Alert] = []
-    refused: list[Refused] = []
+    books = Books(reader)
+    outcome = Outcome(pl.DataFrame(), [], [], {})
     for part in parts:
-        rows: Rows[BalanceRow] = Rows(reader, encode_balance, decode_balance, next_due)
-        folded = fold(part, rows)
+        folded = fold(part, books)
         ledgers.append(folded.ledger)
-        alerts += folded.alerts
-        refused += folded.refused
-        reader.commit(rows.take_changes())
-    return Outcome(pl.concat(ledgers), alerts, refused, reader.rows)
+        outcome.alerts += folded.alerts
+        outcome.refused += folded.refused
+        reader.commit(books.rows.take_changes())
+        if keep:
+            books.rows.evict(keep, {})
+        else:
+            books = Books(reader)
+    outcome.ledger, outcome.rows = pl.concat(ledgers), reader.rows
+    return outcome
+
+
+@dataclass
+class ReferenceFold:
+    """The reference, rated row by rated row, in one memory that forgets nothing."""
+
+    reader: MemoryReader = field(default_factory=MemoryReader)
+    postings: list[Posting] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.books = Books(self.reader)
+
+    def fold(self, row: Mapping[str, Any]) -> Step:
+        """Fold one rated row, amounts in units; conservation is checked after it."""
+        step = fold_row(row, self.books)
+        self.postings += step.postings
+        self.alerts += step.alerts
+        self.refused += step.refused
+        if row["account"] and (held := self.books.account(row["account"])) is not None:
+            assert check_conservation(held.account, held.grants) == []
+        return step
+
+    def outcome(self) -> Outcome:
+        """What it did up to here."""
+        self.reader.commit(self.books.rows.take_changes())
+        ledger = ledger_frame(self.postings)
+        return Outcome(ledger, self.alerts, self.refused, dict(self.reader.rows))
 
 
 def drawn_by_reference(frame: pl.DataFrame) -> Outcome:
     """The reference over all rated rows; conservation is checked after every one."""
-    reader = MemoryReader()
-    rows: Rows[BalanceRow] = Rows(reader, encode_balance, decode_balance, next_due)
-    outcome = Outcome(pl.DataFrame(), [], [], {})
-    postings: list[Posting] = []
-    units = frame.with_columns(pl.col("quantity", "cost").to_physical())
+    model = ReferenceFold()
+    units = frame.with_columns(pl.col("quantity", "before", "cost").to_physical())
     for row in units.iter_rows(named=True):
-        step = fold_row(row, rows)
-        postings += step.postings
-        outcome.alerts += step.alerts
-        outcome.refused += step.refused
-        if row["account"] and (held := rows.get(row["account"])) is not None:
-            assert check_conservation(held) == []
-    reader.commit(rows.take_changes())
-    outcome.ledger, outcome.rows = ledger_frame(postings), reader.rows
+        model.fold(row)
+    outcome = model.outcome()
+    for account, held in accounts_in(outcome.rows).items():
+        retired = retired_grants(held, outcome.rows.get)
+        assert check_conservation(account, retired) == []
+        assert (len(retired), sum(grant.consumed for grant in retired)) == (
+            held.retired,
+            held.retired_consumed,
+        )
     return outcome

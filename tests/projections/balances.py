@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from projections.balances.row import check_conservation, decode_row
+from projections.balances.books import accounts_in, retired_grants
+from projections.balances.row import check_conservation
 from projections.balances.summary import summarise
 from schemas.frames import RatedKind
 from schemas.numbers import Credits
@@ -73,6 +74,6 @@ def alerts(outcome: Outcome) -> list[tuple[str, ...]]:
 
 def held(outcome: Outcome) -> dict[str, Any]:
     """The summary of `a`; its row is whole."""
-    row = decode_row(outcome.rows["a"])
-    assert check_conservation(row) == []
-    return summarise(row)
+    row = accounts_in(outcome.rows)["a"]
+    assert check_conservation("a", row.grants) == []
+    return summarise(row, retired_grants(row, outcome.rows.get))
