@@ -5,15 +5,13 @@ from typing import Any
 
 import pytest
 
-from projections.balances.burn import burn_key, spendable
-from projections.balances.row import (
-    BalanceRow,
-    GrantRow,
-    check_conservation,
-    decode_row,
-    encode_row,
-    next_due,
-)
+from projections.balances.books import Books, accounts_in
+from projections.balances.burn import burn_order, spendable
+from projections.balances.due import do_what_is_due, next_due
+from projections.balances.row import GrantRow, GrantTerms, check_conservation
+from projections.balances.step import Step
+from projections.balances.wire import decode_row, encode_row
+from projections.rows import MemoryReader
 from tests.builders import at, line, rated_tick
 from tests.projections.balances import (
     DAY,
@@ -28,23 +26,36 @@ from tests.projections.balances import (
 )
 
 BIG = 10**27
+PLACE = {"journal_offset": 0, "row": 0, "ordinal": 0}
 
 
-def a_grant(name: str, **terms: Any) -> GrantRow:
+def a_grant(name: str, **fields: Any) -> GrantRow:
     """A grant row of 10 units."""
-    defaults: dict[str, Any] = {
+    terms: dict[str, Any] = {
+        "number": 0,
         "type": "prepaid",
-        "issued": 10,
+        "contract": None,
         "effective_at": 100,
         "expires_at": 200,
+        "own_expires_at": 200,
         "priority": 50,
         "products": None,
-        "known_at": 0,
+        "tags": None,
+        "paid": 0,
+        "currency": None,
+        "rollover": None,
+        "request": None,
+        "issued_at": 0,
         "digest": "",
-        "state": "active",
-        "remaining": 10,
+        "root": name,
+        "times": 0,
     }
-    return GrantRow(name, **{**defaults, **terms})
+    row: dict[str, Any] = {"state": "active", "issued": 10, "remaining": 10}
+    for field, value in fields.items():
+        (terms if field in terms else row)[field] = value
+    begins = terms["effective_at"]
+    held = GrantTerms(id=name, root_effective_at=begins, **terms)
+    return GrantRow(name, **row, terms=held)
 
 
 def test_the_burn_order_takes_each_key_before_the_next() -> None:
@@ -62,7 +73,7 @@ def test_the_burn_order_takes_each_key_before_the_next() -> None:
         a_grant("0", priority=51),
     ]
     shuffled = order[::-1]
-    assert [g.id for g in sorted(shuffled, key=burn_key)] == [g.id for g in order]
+    assert [g.id for g in sorted(shuffled, key=burn_order(None))] == [g.id for g in order]
 
 
 @pytest.mark.parametrize(
@@ -335,28 +346,38 @@ def test_an_alert_as_a_cloudevent() -> None:
 
 def test_a_row_comes_back_from_its_bytes() -> None:
     """Beyond 64 bits, in any order of fired thresholds, whatever the texts hold."""
-    grants = [a_grant('g"é', issued=BIG, remaining=BIG, products=("p", "q")), a_grant("h")]
-    row = BalanceRow("a", '{"name":"\\"é"}', 7, BIG * 50, above_zero=True, grants=grants)
-    row.fired = {("r", "95"), ("r", "50")}
-    raw = encode_row(row)
-    assert decode_row(raw) == row
-    assert encode_row(decode_row(raw)) == raw
-    row.grants[0].consumed, row.grants[0].remaining = 1, BIG - 1
-    assert decode_row(encode_row(row)) == row
+    outcome = drawn(
+        account(name='"é'),
+        grant("g", str(10**18), products=["p", "q"]),
+        grant("h", "1", expires_at=T + DAY),
+        line(T, "a", "p", str(10**18)),
+        line(T, "a", "p", "3"),
+        rated_tick(T + 9 * DAY),
+    )
+    for raw in outcome.rows.values():
+        assert encode_row(decode_row(raw)) == raw
+    row = accounts_in(outcome.rows)["a"]
+    assert (row.grants[0].consumed, row.retired, len(row.fired)) == (BIG, 1, 3)
+    row.fired = dict(reversed(row.fired.items()))
+    row.settled = None
+    assert encode_row(row) == outcome.rows["a:a"]
 
 
 def test_next_due_is_the_earliest_of_what_is_still_to_happen() -> None:
-    """A scheduled grant's beginning, an active one's end; an expired grant has neither."""
-    scheduled = a_grant("s", state="scheduled", effective_at=300, expires_at=400)
-    active, expired = a_grant("a"), a_grant("e", state="expired", expires_at=50)
-    assert next_due(BalanceRow("a", "", 0, grants=[scheduled, active, expired])) == 200
-    assert next_due(BalanceRow("a", "", 0, grants=[scheduled, expired])) == 300
-    assert next_due(BalanceRow("a", "", 0, grants=[expired])) is None
+    """A scheduled grant's beginning, an active one's end, the time an ended one is retired."""
+    begin, end = T + DAY, T + 3 * DAY
+    outcome = drawn(account(late_grace="PT2H"), grant("s", "1", effective_at=begin, expires_at=end))
+    row = accounts_in(outcome.rows)["a"]
+    assert next_due(row) == row.due == begin
+    step = Step(rated_tick(end) | PLACE, Books(MemoryReader()))
+    for clock, due in ((begin, end), (end, end + 2 * HOUR), (end + 2 * HOUR, None)):
+        assert do_what_is_due(row, clock, step)
+        assert next_due(row) == row.due == due
 
 
 def test_conservation_names_the_grant_that_does_not_add_up() -> None:
     """A unit too many, and a negative part."""
     whole, more = a_grant("whole"), a_grant("more", remaining=11)
     negative = a_grant("negative", remaining=-1, consumed=11)
-    breaches = check_conservation(BalanceRow("a", "", 0, grants=[whole, more, negative]))
+    breaches = check_conservation("a", [whole, more, negative])
     assert [text.split(":")[0] for text in breaches] == ["a/more", "a/negative"]
