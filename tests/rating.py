@@ -17,7 +17,8 @@ from processors.rating.rows import RatingRow, decode_row, encode_row
 from projections.rows import MemoryReader, Rows
 from schemas.documents import CATALOG_KINDS
 from schemas.frames import JOURNAL_SCHEMA, RATED_SCHEMA, JournalKind
-from schemas.times import parse_instant
+from schemas.numbers import Credits, Quantity
+from schemas.times import format_instant, parse_instant
 
 PLACED_JOURNAL: Final = pl.Schema(
     {**JOURNAL_SCHEMA, "journal_offset": pl.Int64(), "row": pl.Int64()}
@@ -130,3 +131,28 @@ def rated_frame(rated: Sequence[Rated]) -> pl.DataFrame:
             exact = value is None or scale is None
             columns[name].append(value if exact else Decimal(value).scaleb(-scale))  # type: ignore[operator]
     return pl.DataFrame(columns, schema=RATED_SCHEMA)
+
+
+def voided_line(line: Rated) -> dict[str, Any]:
+    """A line as a `void_usage` carries it; all of it was overage."""
+    assert line.period is not None
+    names = (
+        "product",
+        "contract",
+        "match",
+        "rate_card",
+        "version",
+        "revision",
+        "override",
+        "price",
+    )
+    assert line.quantity is not None
+    assert line.cost is not None
+    return {
+        **{name: getattr(line, name) for name in (*names, "entities")},
+        "period": format_instant(line.period),
+        "quantity": str(Quantity(line.quantity)),
+        "cost": str(Credits(line.cost)),
+        "overage": str(Credits(line.cost)),
+        "slices": [],
+    }

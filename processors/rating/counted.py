@@ -99,7 +99,7 @@ def price_counted(
 
 
 class _Pricing(NamedTuple):
-    """How a decision's lines are priced: by a curve or each by itself; if it is, `max` or `unique`."""
+    """How a decision's lines are priced: by a curve or singly; `max`, `unique` or neither."""
 
     price: Price
     curve: Curve | None

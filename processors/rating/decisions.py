@@ -112,6 +112,11 @@ def _append(
                 product = meter.products[(at - first) % count].id
                 lines.codes[at] = known.unrated(product, Reason.BAD_VALUE)
                 lines.parties[at] = NOBODY
+    if any(product.meter.aggregation == "unique" for product in meter.products):
+        decisions = known.decisions.values
+        for at in range(first, len(lines.codes)):
+            if decisions[lines.codes[at]].kind != RatedKind.LINE:
+                lines.units[at] = None  # the text of a value that will not be counted
 
 
 def _units(meter: Meter, at: int, fields: Fields, count: int) -> _Units:
