@@ -104,7 +104,8 @@ def register(app: typer.Typer, settings: Callable[[], Addresses]) -> None:
 
         The catalog's are sent and confirmed first, then the others in their order. A void_usage
         names its usage by source and event; its lines are looked up in the ledger, and it is
-        refused (unknown_usage) where there are none. Exit code 2: something was refused.
+        refused (unknown_usage) where there are none. A backfill holds its event as a text of JSON,
+        and is refused (duplicate) where the ledger has it. Exit code 2: something was refused.
         """
         documents = load_documents(files)
         if not dry_run:

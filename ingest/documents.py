@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ingest.ledger import look_up
 from ingest.outgoing import destination
 from ingest.producer import Producer
-from ingest.voids import with_recorded_lines
 from schemas.documents import Document, VoidUsage, load_json, parse_document
 from schemas.errors import ConfigurationError, DocumentError
 from schemas.reasons import Refusal
@@ -52,9 +52,9 @@ def send_documents(documents: Sequence[Document], kafka: str, topic_prefix: str 
     Confirmed in between, because the three sources are merged by the broker's time (architecture.md
     section 4): a price that is applied together with an account is in force before it. What a
     `void_usage` takes back is looked up before anything is sent. Raises LogUnavailable or
-    DeliveryError, and DocumentError for a void of usage that is unknown.
+    DeliveryError, and DocumentError for what `ingest.ledger` refuses.
     """
-    documents = with_recorded_lines(documents, kafka, topic_prefix)
+    documents = look_up(documents, kafka, topic_prefix)
     with Producer(kafka, topic_prefix, patience_seconds=_PATIENCE_SECONDS) as producer:
         producer.connect()
         for of_catalog in (True, False):

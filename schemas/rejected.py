@@ -34,7 +34,7 @@ def cloud_event(
     type_: str,
     time: int,
     data: bytes | None,
-    contract: str | None = None,
+    contract: str | None,
 ) -> bytes:
     """The CloudEvent of an admitted event again, with the bytes of its `data` as they came."""
     event: dict[str, object] = {

@@ -181,14 +181,8 @@ def line(**changes: Any) -> dict[str, Any]:
 
 
 def result(**parts: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {
-        "accounts": {},
-        "lines": [],
-        "alerts": [],
-        "rejected": [],
-        "unrated": [],
-    }
-    return empty | parts
+    lists: dict[str, Any] = {name: [] for name in ("lines", "alerts", "rejected", "unrated")}
+    return {"accounts": {}, **lists, **parts}
 
 
 def test_a_void_is_compared_with_a_void() -> None:

@@ -1,5 +1,6 @@
-"""A void of usage carries what the ledger recorded of it, or is refused as it enters."""
+"""A void carries what the ledger recorded of its usage; a backfill must be new to it."""
 
+import json
 from collections.abc import Iterable
 
 import confluent_kafka
@@ -7,9 +8,9 @@ import polars as pl
 import pytest
 
 from deploy.provision import create_topics
-from ingest.voids import filled, named_in, with_recorded_lines
+from ingest.ledger import entered, look_up, rows_of, usage_named
 from projections.balances.postings import Posting, ledger_frame
-from schemas.documents import SetSeats, VoidUsage
+from schemas.documents import Backfill, SetSeats, VoidUsage
 from schemas.errors import DocumentError, LogUnavailable
 from schemas.frames import LEDGER_SCHEMA, FrameKind, OutputHeader, encode
 from schemas.partition import partition_of
@@ -22,6 +23,12 @@ SEATS = SetSeats(id="s1", account="acme", contract="k", seats=3)
 
 def void(event: str) -> VoidUsage:
     return VoidUsage(id=f"v-{event}", account="acme", source="api", event=event)
+
+
+def backfill(event: str, **changes: str) -> Backfill:
+    fields = {"specversion": "1.0", "id": event, "source": "api", "type": "t", "subject": "acme"}
+    text = json.dumps(fields | {"time": "2026-01-01T00:00:00Z"} | changes)
+    return Backfill(id=f"b-{event}", account="acme", event=text)
 
 
 def frame(events: Iterable[str]) -> bytes:
@@ -43,14 +50,16 @@ def frame(events: Iterable[str]) -> bytes:
 
 
 def test_the_ledger_is_read_for_the_usages_that_are_named_and_repeats_count_once() -> None:
-    ledger = named_in([void("e1"), void("e3")], [frame(["e1", "e2"]), frame(["e1", "e2", "e3"])])
+    ledger = rows_of(
+        usage_named([void("e1"), void("e3")]), [frame(["e1", "e2"]), frame(["e1", "e2", "e3"])]
+    )
     assert ledger.get_column("id").to_list() == ["e1", "e3"]
     assert ledger.schema == LEDGER_SCHEMA
 
 
 def test_each_void_is_filled_in_and_all_else_is_left_as_it_is() -> None:
-    ledger = named_in([void("e1")], [frame(["e1"])])
-    seats, found = filled([SEATS, void("e1")], ledger)
+    ledger = rows_of(usage_named([void("e1")]), [frame(["e1"])])
+    seats, found = entered([SEATS, void("e1")], ledger)
     assert seats == SEATS
     assert isinstance(found, VoidUsage)
     assert (found.time, [line.product for line in found.lines]) == (NOW, ["calls"])
@@ -58,21 +67,45 @@ def test_each_void_is_filled_in_and_all_else_is_left_as_it_is() -> None:
 
 def test_every_void_of_unknown_usage_is_named() -> None:
     with pytest.raises(DocumentError) as caught:
-        filled([void("e1"), void("e2")], pl.DataFrame(schema=LEDGER_SCHEMA))
+        entered([void("e1"), void("e2")], pl.DataFrame(schema=LEDGER_SCHEMA))
     assert [place for place, _ in caught.value.faults] == ["void_usage v-e1", "void_usage v-e2"]
     assert "no line of event e1 of api (account acme)" in str(caught.value)
     assert "unknown_usage" in str(caught.value)
 
 
-def test_without_a_void_no_ledger_is_read() -> None:
-    assert with_recorded_lines([SEATS], "127.0.0.1:1") == [SEATS]
+def test_a_backfill_of_what_the_ledger_has_is_refused() -> None:
+    ledger = rows_of(usage_named([backfill("e1"), backfill("e2")]), [frame(["e1"])])
+    assert entered([backfill("e2")], ledger) == [backfill("e2")]
+    with pytest.raises(DocumentError) as caught:
+        entered([backfill("e1"), backfill("e2")], ledger)
+    (fault,) = caught.value.faults
+    assert fault[0] == "backfill b-e1"
+    assert fault[1].endswith("(duplicate)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"subject": "other"}, "event.subject: expected acme, got other"),
+        ({"time": "soon"}, "event.time: expected an RFC 3339 time"),
+    ],
+)
+def test_a_backfill_without_an_event_of_its_account_is_refused(
+    changes: dict[str, str], expected: str
+) -> None:
+    with pytest.raises(DocumentError, match=f"backfill b-e1: {expected}"):
+        usage_named([backfill("e1", **changes)])
+
+
+def test_where_no_usage_is_named_no_ledger_is_read() -> None:
+    assert look_up([SEATS], "127.0.0.1:1") == [SEATS]
 
 
 @pytest.mark.integration
 def test_where_there_is_no_ledger_nothing_is_known(kafka: str, topic_prefix: str) -> None:
     """A broker that makes topics as they are asked for has an empty one."""
     with pytest.raises((LogUnavailable, DocumentError), match=r"no topic|unknown_usage"):
-        with_recorded_lines([void("e1")], kafka, topic_prefix)
+        look_up([void("e1")], kafka, topic_prefix)
 
 
 @pytest.mark.integration
@@ -84,8 +117,8 @@ def test_the_lines_are_looked_up_in_the_ledger_of_the_account(
     producer = confluent_kafka.Producer({"bootstrap.servers": kafka})
     producer.produce(topic_prefix + LEDGER.name, frame(["e1"]), partition=partition)
     assert producer.flush(20) == 0
-    (found,) = with_recorded_lines([void("e1")], kafka, topic_prefix)
+    (found,) = look_up([void("e1")], kafka, topic_prefix)
     assert isinstance(found, VoidUsage)
     assert len(found.lines) == 1
     with pytest.raises(DocumentError, match="unknown_usage"):
-        with_recorded_lines([void("e2")], kafka, topic_prefix)
+        look_up([void("e2")], kafka, topic_prefix)
