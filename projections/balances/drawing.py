@@ -1,6 +1,5 @@
-"""A line on its way through an account: what pays for it, what it returns (section 4)."""
+"""A line on its way through an account: what pays for it, and what it counts for (section 4)."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +8,10 @@ from projections.balances.authorise import authorise
 from projections.balances.books import line_key
 from projections.balances.burn import Draw
 from projections.balances.days import spend
-from projections.balances.postings import CONSUMED, OVERAGE, REFUNDED, REOPENED, VOIDED
-from projections.balances.row import WALLET, BalanceRow, GrantRow
+from projections.balances.postings import CONSUMED, OVERAGE, REOPENED
+from projections.balances.returns import give_back
+from projections.balances.row import WALLET, BalanceRow
 from projections.balances.step import Step
-from projections.balances.wire import TallyRow
 
 
 def draw_line(row: BalanceRow, line: Mapping[str, Any], step: Step) -> None:
@@ -25,7 +24,7 @@ def draw_line(row: BalanceRow, line: Mapping[str, Any], step: Step) -> None:
     if cost > 0:
         _pay(row, scope, line, found, step)
     elif cost < 0:
-        _give_back(row, scope, line, step)
+        give_back(row, scope, line, step)
     else:
         step.post(row.account, CONSUMED, None, 0, line)
     limits.count(found, row, scope, cost, step)
@@ -58,94 +57,3 @@ def _pay(
         overage.move(row, scope, key, product, verdict.overage, step)
     if tallied or verdict.short:
         step.books.put_tally(row.account, key, tally)
-
-
-def _give_back(row: BalanceRow, scope: str, line: Mapping[str, Any], step: Step) -> None:
-    """A line of negative cost.
-
-    First as a void's recorded line was paid, then the key's overage, then its grants, the latest
-    drained first; what the tally does not hold is negative overage.
-    """
-    key = line_key(line)
-    tally = step.books.tally(row.account, key)
-    left = -line["cost"]
-    returned: dict[str, int] = {}
-    owed = 0
-    mirror = {} if line["mirror"] is None else json.loads(line["mirror"])
-    if mirror:
-        short = min(left, mirror["short"], max(tally.short, 0))
-        if short == mirror["short"] and short and mirror["overage"] <= tally.overage:
-            tally.short -= short
-            tally.overage -= mirror["overage"]
-            owed += mirror["overage"]
-            left -= short
-        elif short:
-            owed += overage.reduce_tally(tally, short)
-            left -= short
-        for name, amount in reversed(mirror["slices"]):
-            if line["before"] is None:  # the recorded slices are this line's own
-                returned[name] = amount
-                left -= amount
-            else:
-                left -= _take_back(tally, name, min(left, amount), returned)
-    if left and tally.short > 0:
-        short = min(left, tally.short)
-        owed += overage.reduce_tally(tally, short)
-        left -= short
-    for name in reversed(list(tally.drawn)):
-        left -= _take_back(tally, name, left, returned)
-    for name, amount in returned.items():
-        _return_to(row, name, amount, line, step)
-    if left:
-        tally.short -= left
-        tally.overage -= left
-        owed += left
-    if owed:
-        step.post(row.account, OVERAGE, None, -owed, line)
-        overage.move(row, scope, key, line["product"], -owed, step)
-    step.books.put_tally(row.account, key, tally)
-
-
-def _take_back(tally: TallyRow, name: str, amount: int, returned: dict[str, int]) -> int:
-    """Take up to `amount` of a grant out of the tally; gives how much that is."""
-    amount = min(amount, tally.drawn.get(name, 0))
-    if amount > 0:
-        returned[name] = returned.get(name, 0) + amount
-        tally.drawn[name] -= amount
-        if not tally.drawn[name]:
-            del tally.drawn[name]
-    return amount
-
-
-def _return_to(
-    row: BalanceRow, name: str, amount: int, line: Mapping[str, Any], step: Step
-) -> None:
-    """Credits come back to a grant: to what remains, or to the part that it ended in."""
-    grant = row.grant(name)
-    if grant is None:
-        retired = step.books.retired(row.account, name)
-        assert retired is not None, (row.account, name)
-        row.retired_consumed -= amount
-        _move_back(row, retired.grant, amount, line, step)
-        step.books.put_retired(row.account, retired)
-        return
-    _move_back(row, grant, amount, line, step)
-
-
-def _move_back(
-    row: BalanceRow, grant: GrantRow, amount: int, line: Mapping[str, Any], step: Step
-) -> None:
-    grant.consumed -= amount
-    if grant.state in ("expired", "closed"):
-        grant.expired += amount
-        step.post(row.account, REOPENED, grant.id, -amount, line)
-        return
-    step.post(row.account, CONSUMED, grant.id, -amount, line)
-    if grant.state == "voided":
-        grant.voided += amount
-        step.post(row.account, VOIDED, grant.id, amount)
-    elif grant.state == "refunded":
-        grant.refunded += amount
-        step.post(row.account, REFUNDED, grant.id, amount)
-    else:
-        grant.remaining += amount

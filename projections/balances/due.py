@@ -1,8 +1,8 @@
 """What falls due for an account, and when (credits.md section 2): what is due happens first.
 
 Items are derived from the row whenever it has taken the slow way, never kept. At one instant:
-revisions and terminations, expiries, recurring grants, grants becoming effective, fees, ends of
-billing periods, top-up, notices of expiry, retirements; each by id.
+revisions and terminations, ends of billing periods, expiries, recurring grants, grants becoming
+effective, fees, top-up, notices of expiry, retirements; each by id.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +17,7 @@ from projections.balances.lifecycle import activate, expire, issue
 from projections.balances.measures import (
     EXPIRING,
     alert_scopes,
+    concerns,
     evaluate,
     forget_removed,
     may_tell,
@@ -28,7 +29,7 @@ from projections.balances.step import Step
 from projections.balances.terms import Rule, account_terms, terms_now
 from schemas.periods import subtract_days
 
-_REVISION, _EXPIRY, _RECURRING, _EFFECTIVE, _FEE, _PERIOD, _TOP_UP, _NOTICE, _RETIRED = range(9)
+_REVISION, _PERIOD, _EXPIRY, _RECURRING, _EFFECTIVE, _FEE, _TOP_UP, _NOTICE, _RETIRED = range(9)
 _ONE_DAY: Final = 10**9
 """A threshold of one day, in units."""
 
@@ -177,7 +178,7 @@ def _notices(row: BalanceRow) -> Iterator[Item]:
                 continue
             for grant in within(row, scope):
                 end = grant.terms.expires_at
-                if grant.state != "active" or end is None or not _concerns(rule, grant):
+                if grant.state != "active" or end is None:
                     continue
                 for text, days in rule.thresholds:
                     if (scope, rule.id, text, grant.id) in row.fired:
@@ -191,16 +192,14 @@ def _notices(row: BalanceRow) -> Iterator[Item]:
                     )
 
 
-def _concerns(rule: Rule, grant: GrantRow) -> bool:
-    """Whether the grant may pay for one of the rule's products, as it lists them."""
-    listed = grant.terms.products
-    return rule.products is None or listed is None or any(one in listed for one in rule.products)
-
-
 def _notify(
     row: BalanceRow, scope: str, rule: Rule, threshold: str, grant: GrantRow, step: Step
 ) -> None:
-    told = grant.remaining > 0 and may_tell(row, scope, rule, threshold, step.now.at)
+    told = (
+        grant.remaining > 0
+        and concerns(rule, grant, step.books)
+        and may_tell(row, scope, rule, threshold, step.now.at)
+    )
     row.fired[scope, rule.id, threshold, grant.id] = told
     if told:
         step.alert(

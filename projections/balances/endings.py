@@ -67,6 +67,8 @@ def terminate(row: BalanceRow, contract: str, policy: str, step: Step) -> None:
             continue
         if policy == "to_account":
             _to_account(row, grant, step)
+        elif grant.state == "pending":
+            end(row, grant, "voided", step)
         elif grant.state == "expired" or (grant.state not in ENDED and not grant.remaining):
             grant.ended_at = step.now.at if grant.ended_at is None else grant.ended_at
             grant.state = "closed"

@@ -76,8 +76,7 @@ def alert_scopes(row: BalanceRow) -> Iterator[tuple[str, tuple[Rule, ...]]]:
 def measured(row: BalanceRow, scope: str, rule: Rule, clock: int, books: Books) -> Measured | None:
     """The measure of a rule; None without active grants: no data, and states stay."""
     active = [grant for grant in within(row, scope) if grant.state == "active"]
-    if rule.products is not None:
-        active = [grant for grant in active if _pays_for_one(grant, rule.products, books)]
+    active = [grant for grant in active if concerns(rule, grant, books)]
     if not active:
         return None
     spent = None
@@ -92,8 +91,11 @@ def measured(row: BalanceRow, scope: str, rule: Rule, clock: int, books: Books) 
     )
 
 
-def _pays_for_one(grant: GrantRow, products: tuple[str, ...], books: Books) -> bool:
-    return any(admits(grant, product, books.tags(product)) for product in products)
+def concerns(rule: Rule, grant: GrantRow, books: Books) -> bool:
+    """Whether the grant may pay for one of the products that the rule is about."""
+    if rule.products is None:
+        return True
+    return any(admits(grant, product, books.tags(product)) for product in rule.products)
 
 
 def evaluate(row: BalanceRow, step: Step) -> None:

@@ -5,9 +5,9 @@ from projections.balances.burn import admits, belongs
 from projections.balances.postings import REPAID, SETTLED
 from projections.balances.row import BalanceRow, GrantRow, Owed
 from projections.balances.step import Step
-from projections.balances.terms import billing_period, cap_of, terms_now
-from projections.balances.wire import TallyRow
+from projections.balances.terms import account_terms, billing_period, cap_of, terms_now
 from schemas.numbers import CREDIT_DECIMALS, format_units, round_half_even
+from schemas.periods import local_day
 
 _INVOICED = ""
 """The key of what was added up for an invoice: no key of a line is empty."""
@@ -22,13 +22,38 @@ def move(row: BalanceRow, scope: str, key: str, product: str, amount: int, step:
     if counted.period_end is None:
         terms = terms_now(row, scope)
         counted.period_end = billing_period(row, terms, step.now.at)[1]
-    owed = row.owed.setdefault((scope, key), Owed(product, 0))
-    owed.amount += amount
-    if not owed.amount:
-        del row.owed[scope, key]
+    if amount < 0:
+        amount += _take_off(row, scope, key, -amount)
+    if amount:
+        place = owed_place(row, scope, key, step.now.at)
+        _add(row, place, product, amount)
     if before <= 0 < counted.overage:
         counted.started_at = step.now.at
         step.alert(OVERAGE_STARTED, row.account, scope, amount=counted.overage)
+
+
+def owed_place(row: BalanceRow, scope: str, key: str, clock: int) -> tuple[str, str, int]:
+    """Where overage of a key is kept at journal time: where grants repay it, by local day."""
+    if terms_now(row, scope).overage.settle == "invoice":
+        return scope, key, 0
+    return scope, key, local_day(clock, account_terms(row.terms.document).time_zone)[0]
+
+
+def _add(row: BalanceRow, place: tuple[str, str, int], product: str | None, amount: int) -> None:
+    owed = row.owed.setdefault(place, Owed(product, 0))
+    owed.amount += amount
+    if not owed.amount:
+        del row.owed[place]
+
+
+def _take_off(row: BalanceRow, scope: str, key: str, amount: int) -> int:
+    """Take up to `amount` off what is owed for a key, the latest first; gives how much."""
+    left = amount
+    for place in [place for place in reversed(row.owed) if place[:2] == (scope, key)]:
+        part = min(left, max(row.owed[place].amount, 0))
+        left -= part
+        _add(row, place, None, -part)
+    return amount - left
 
 
 def evaluate_cap(row: BalanceRow, scope: str, step: Step) -> None:
@@ -49,14 +74,6 @@ def evaluate_cap(row: BalanceRow, scope: str, step: Step) -> None:
     counted.capped = capped
 
 
-def reduce_tally(tally: TallyRow, amount: int) -> int:
-    """Take `amount` of cost out of a tally's shortfall; gives the overage that goes with it."""
-    overage = round_half_even(tally.overage * amount, tally.short)
-    tally.short -= amount
-    tally.overage -= overage
-    return overage
-
-
 def settle(row: BalanceRow, scope: str, amount: int, reference: str, step: Step) -> None:
     """`settle_overage`: pay `amount`, the oldest first; there is at least so much."""
     left = amount
@@ -65,7 +82,7 @@ def settle(row: BalanceRow, scope: str, amount: int, reference: str, step: Step)
             continue
         paid = min(left, owed.amount)
         left -= paid
-        _pay(row, place, paid)
+        _add(row, place, None, -paid)
         if not left:
             break
     row.scopes[scope].overage -= amount
@@ -75,7 +92,7 @@ def settle(row: BalanceRow, scope: str, amount: int, reference: str, step: Step)
 def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
     """`settle: next_grant`: a grant that is funded and effective for the first time repays."""
     for place, owed in list(row.owed.items()):
-        scope, key = place
+        scope, key, _ = place
         if not grant.remaining:
             return
         if (
@@ -90,7 +107,7 @@ def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
         grant.remaining -= amount
         grant.consumed += amount
         row.scopes[scope].overage -= amount
-        _pay(row, place, amount)
+        _add(row, place, None, -amount)
         tally = step.books.tally(row.account, key)
         short = round_half_even(tally.short * amount, tally.overage) if tally.overage else 0
         tally.overage -= amount
@@ -104,18 +121,11 @@ def end_period(row: BalanceRow, scope: str, step: Step) -> None:
     """A billing period ends: tell what it added, and put what is to be invoiced into one sum."""
     counted = row.scopes[scope]
     added, counted.added, counted.period_end = counted.added, 0, None
-    if added > 0:
+    if added:
         step.alert(OVERAGE_DUE, row.account, scope, amount=added)
     if terms_now(row, scope).overage.settle != "invoice":
         return
     places = [place for place in row.owed if place[0] == scope]
     total = sum(row.owed.pop(place).amount for place in places)
     if total:
-        row.owed[scope, _INVOICED] = Owed(None, total)
-
-
-def _pay(row: BalanceRow, place: tuple[str, str], amount: int) -> None:
-    owed = row.owed[place]
-    owed.amount -= amount
-    if not owed.amount:
-        del row.owed[place]
+        row.owed[scope, _INVOICED, 0] = Owed(None, total)

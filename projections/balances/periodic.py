@@ -16,7 +16,6 @@ from projections.contracts import end_of
 from schemas.documents import Fee, Recurring
 from schemas.numbers import QUANTITY_DECIMALS
 from schemas.periods import first_start_from, local_date, next_start, period_at
-from schemas.times import day_start
 
 _ONE = 10**QUANTITY_DECIMALS
 
@@ -48,19 +47,9 @@ def start_cursors(row: BalanceRow, scope: str, since: int) -> None:
 def _first(row: BalanceRow, scope: str, rule: Recurring | Fee, since: int) -> int | None:
     zone = account_terms(row.terms.document).time_zone
     if scope == WALLET:
-        start, _ = period_at(since, rule.cadence, rule.anchor, zone)
-        if rule.anchor is not None:
-            start = max(start, _anchored(rule, zone))
-        return start
+        return period_at(since, rule.cadence, rule.anchor, zone)[0]
     anchor = rule.anchor or terms_now(row, scope).anchor
     return _before_end(row, scope, first_start_from(since, rule.cadence, anchor, zone))
-
-
-def _anchored(rule: Recurring | Fee, zone: str) -> int:
-    """The start of the anchor's own day."""
-    assert rule.anchor is not None
-    year, month, day = rule.anchor.timetuple()[:3]
-    return day_start(year, month, day, zone)
 
 
 def next_after(row: BalanceRow, scope: str, name: str, start: int) -> int | None:

@@ -11,6 +11,7 @@ from typing import Final
 from projections.balances.books import Books, key_of
 from projections.balances.burn import admits, belongs, order_for
 from projections.balances.measures import EXPIRING, alert_scopes, measured
+from projections.balances.overage import owed_place
 from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow
 from projections.balances.terms import Rule, account_terms, terms_at
 from projections.balances.top_up import available_in, scopes_with_rule
@@ -215,7 +216,10 @@ def _owes_plainly(row: BalanceRow, plan: Plan, group: Group) -> bool:
     counted = row.scopes[scope]
     going_on = counted.overage > 0 and counted.period_end is not None
     key = group.key
-    return plan.plain[scope] and going_on and key is not None and (scope, key) in row.owed
+    if not (plan.plain[scope] and going_on) or key is None:
+        return False
+    owed = row.owed.get(owed_place(row, scope, key, group.clock))
+    return owed is not None and owed.amount > 0
 
 
 def _payer(row: BalanceRow, plan: Plan, group: Group, books: Books) -> GrantRow | None:
@@ -256,7 +260,7 @@ def _move(row: BalanceRow, payer: GrantRow | None, group: Group, books: Books) -
         counted = row.scopes[scope]
         counted.overage += cost
         counted.added += cost
-        row.owed[scope, key].amount += cost
+        row.owed[owed_place(row, scope, key, group.clock)].amount += cost
         tally.overage += cost
         tally.short += cost
     else:

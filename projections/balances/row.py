@@ -114,7 +114,7 @@ class Scope:
 
 @dataclass(slots=True)
 class Owed:
-    """Unsettled overage of one key; `product` None once it was invoiced."""
+    """Unsettled overage of a key, oldest first; `product` None once it was invoiced."""
 
     product: str | None
     amount: int
@@ -151,7 +151,7 @@ class BalanceRow:
     last_retired: str | None = None
     grants: list[GrantRow] = field(default_factory=list)
     scopes: dict[str, Scope] = field(default_factory=dict)
-    owed: dict[tuple[str, str], Owed] = field(default_factory=dict)
+    owed: dict[tuple[str, str, int], Owed] = field(default_factory=dict)
     fired: dict[tuple[str, str, str, str], bool] = field(default_factory=dict)
     told: dict[tuple[str, str, str], int] = field(default_factory=dict)
     plan: Any = field(default=None, compare=False, repr=False)

@@ -7,6 +7,7 @@ from projections.balances.alerts import TOPUP_REQUESTED
 from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow, TopUp, within
 from projections.balances.step import Step
 from projections.balances.terms import TopUpRule, billing_period, terms_now
+from projections.contracts import end_of
 from schemas.times import DAY
 
 _LONGEST: Final = DAY
@@ -25,7 +26,11 @@ def scopes_with_rule(row: BalanceRow) -> Iterator[tuple[str, TopUpRule]]:
 
 
 def _runs(row: BalanceRow, scope: str) -> bool:
-    return row.scopes[scope].revision > 0 and not row.scopes[scope].ended
+    counted = row.scopes[scope]
+    if not counted.revision or counted.ended:
+        return False
+    end = end_of(row.terms.contracts[scope], row.clock)
+    return end is None or row.clock < end
 
 
 def available_in(row: BalanceRow, scope: str) -> int:
@@ -100,9 +105,10 @@ def answered(row: BalanceRow, grant: GrantRow) -> None:
             continue
         if grant.terms.request is not None and state.request == grant.terms.request:
             state.request = None
+        if scope == own and state.failures:
+            rule = terms_now(row, scope).top_up
             state.failures = 0
-        if scope == own:
-            state.failures = 0
+            state.ready_at = state.requested_at + (0 if rule is None else rule.cooldown)
 
 
 def _state(row: BalanceRow, scope: str) -> TopUp:

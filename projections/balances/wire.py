@@ -180,8 +180,8 @@ def _decode_hot(parts: list[Any]) -> BalanceRow:
         row.grants.append(GrantRow(name, _STATES[state], whole, *spread, ended_at))
     for at, (name, *rest_of_scope) in enumerate(scopes):
         row.scopes[name] = _decode_scope(counted[3 * at : 3 * at + 3], rest_of_scope)
-    for (scope, key, product), amount in zip(owed, amounts, strict=True):
-        row.owed[scope, key] = Owed(product, amount)
+    for (*place, product), amount in zip(owed, amounts, strict=True):
+        row.owed[tuple(place)] = Owed(product, amount)
     row.fired = {tuple(key): bool(said) for *key, said in fired}
     row.told = {tuple(key): day for *key, day in told}
     return row
