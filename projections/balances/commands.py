@@ -90,9 +90,6 @@ def _terminate(row: BalanceRow, command: TerminateContract, step: Step) -> Refus
         return _no_contract(command.contract)
     terminate(lineage, command, step.now.at)
     step.books.put_terms(row)
-    counted = row.scopes[command.contract]
-    ends = lineage.terminated_at or 0
-    counted.next = {name: at for name, at in counted.next.items() if at < ends}
     return None
 
 
@@ -108,7 +105,7 @@ def _refund(row: BalanceRow, command: RefundGrant, step: Step) -> Refusal | None
     grant = find(row, command.grant, step)
     if grant is None:
         return _no_grant(command.grant)
-    end(row, grant, "refunded", step)
+    end(row, grant, "voided" if grant.state == "pending" else "refunded", step)
     return None
 
 

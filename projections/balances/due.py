@@ -23,10 +23,11 @@ from projections.balances.measures import (
     may_tell,
 )
 from projections.balances.new import of_rule
-from projections.balances.periodic import draw_fee, next_after, rule_of, start_cursors
-from projections.balances.row import ACCOUNT, ENDED, WALLET, BalanceRow, GrantRow, within
+from projections.balances.periodic import draw_fee, move_on, next_occurrences, start_cursors
+from projections.balances.row import ENDED, BalanceRow, GrantRow, within
 from projections.balances.step import Step
 from projections.balances.terms import Rule, account_terms, terms_now
+from schemas.documents import Fee, Recurring
 from schemas.periods import subtract_days
 
 _REVISION, _PERIOD, _EXPIRY, _RECURRING, _EFFECTIVE, _FEE, _TOP_UP, _NOTICE, _RETIRED = range(9)
@@ -91,19 +92,15 @@ def items(row: BalanceRow) -> Iterator[Item]:
         if counted.period_end is not None:
             happen = partial(overage.end_period, row, scope)
             yield Item(counted.period_end, _PERIOD, f"{scope}|overage", happen)
-        for name, at in counted.next.items():
-            yield Item(
-                at,
-                _RECURRING if name.startswith("r:") else _FEE,
-                f"{name[2:]}",
-                partial(_occur, row, scope, name, at),
-            )
-    for scope, rule in top_up.scopes_with_rule(row):
-        timeout = top_up.timeout_at(row, scope, rule)
+        for at, name, rule in next_occurrences(row, scope):
+            order = _FEE if isinstance(rule, Fee) else _RECURRING
+            yield Item(at, order, rule.id, partial(_occur, row, scope, name, rule))
+    for scope, terms in top_up.scopes_with_rule(row):
+        timeout = top_up.timeout_at(row, scope, terms)
         if timeout is not None:
-            happen = partial(top_up.fail, row, scope, rule)
+            happen = partial(top_up.fail, row, scope, terms)
             yield Item(timeout, _TOP_UP, f"{scope}|top_up", happen)
-        ready = top_up.ready_at(row, scope, rule)
+        ready = top_up.ready_at(row, scope, terms)
         if ready is not None and ready > row.clock:
             yield Item(ready, _TOP_UP, f"{scope}|ready", _pass)
     yield from _notices(row)
@@ -149,19 +146,13 @@ def _begin_revision(row: BalanceRow, contract: str, _step: Step) -> None:
     forget_removed(row)
 
 
-def _occur(row: BalanceRow, scope: str, name: str, start: int, step: Step) -> None:
-    """A recurring grant or a fee of the period that begins at `start`; on to the next."""
-    rule = rule_of(row, scope, name)
-    after = next_after(row, scope, name, start)
-    if after is None:
-        del row.scopes[scope].next[name]
-    else:
-        row.scopes[scope].next[name] = after
-    if rule is None:
-        return
-    seats = row.scopes[scope].seats
-    seats = 1 if seats is None else seats
-    if name.startswith("f:"):
+def _occur(row: BalanceRow, scope: str, name: str, rule: Recurring | Fee, step: Step) -> None:
+    """A recurring grant or a fee of the period that its cursor stands at; on to the next."""
+    counted = row.scopes[scope]
+    start = counted.next[name]
+    move_on(row, scope, name, rule)
+    seats = 1 if counted.seats is None else counted.seats
+    if isinstance(rule, Fee):
         draw_fee(row, scope, rule, start, seats, step)
         return
     new = of_rule(row, scope, terms_now(row, scope), rule, start, seats)
@@ -205,7 +196,7 @@ def _notify(
         step.alert(
             GRANT_EXPIRING,
             row.account,
-            WALLET if scope == ACCOUNT else scope,
+            grant.terms.contract,
             rule=rule.id,
             threshold=threshold,
             grant=grant.id,

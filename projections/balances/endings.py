@@ -61,7 +61,6 @@ def adjust(row: BalanceRow, grant: GrantRow, amount: int, reason: str | None, st
 def terminate(row: BalanceRow, contract: str, policy: str, step: Step) -> None:
     """`terminate_contract` falls due: its credits stop by the policy; nothing rolls or reopens."""
     row.scopes[contract].ended = True
-    row.scopes[contract].next.clear()
     for grant in list(row.grants):
         if grant.terms.contract != contract:
             continue

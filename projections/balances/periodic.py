@@ -1,12 +1,12 @@
 """Recurring grants and fees: which rules run, and when each falls due next (section 3).
 
 A scope's `next` holds a cursor for each rule, `r:<id>` or `f:<id>`: the start of the period whose
-occurrence is due. A contract's begin in [starts_at, ends_at); an account's with the period that
-contains the journal time at which the rule became known.
+occurrence has not happened yet. A contract's begin in [starts_at, ends_at), an account's with the
+period that contains the journal time at which the rule became known.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import date
 
 from projections.balances.drawing import draw_line
 from projections.balances.row import WALLET, BalanceRow
@@ -20,52 +20,62 @@ from schemas.periods import first_start_from, local_date, next_start, period_at
 _ONE = 10**QUANTITY_DECIMALS
 
 
-def rules_of(row: BalanceRow, scope: str) -> Iterator[tuple[str, Recurring | Fee]]:
+Rule = Recurring | Fee
+
+
+def _rules_of(row: BalanceRow, scope: str) -> Iterator[tuple[str, Rule]]:
     """The rules in force in a scope, by the names of their cursors."""
     terms = terms_now(row, scope)
     yield from ((f"r:{rule.id}", rule) for rule in terms.recurring)
     yield from ((f"f:{fee.id}", fee) for fee in terms.fees)
 
 
-def rule_of(row: BalanceRow, scope: str, name: str) -> Any:  # noqa: ANN401 - Recurring or Fee
-    """The rule of a cursor, None where the terms in force have it no more."""
-    return dict(rules_of(row, scope)).get(name)
+def next_occurrences(row: BalanceRow, scope: str) -> Iterator[tuple[int, str, Rule]]:
+    """When each rule in force falls due next, with its cursor; none from a contract's end on."""
+    counted = row.scopes[scope]
+    if not counted.next or counted.ended:
+        return
+    for name, rule in _rules_of(row, scope):
+        at = counted.next[name]
+        if scope == WALLET or _runs_at(row, scope, at):
+            yield at, name, rule
 
 
 def start_cursors(row: BalanceRow, scope: str, since: int) -> None:
-    """The terms in force have changed at `since`: forget rules that are gone, begin new ones."""
+    """The terms in force have changed at `since`: new rules begin, others go on.
+
+    The cursor of a rule that is gone stays: should it come back, no occurrence comes twice.
+    """
     counted = row.scopes[scope]
-    rules = dict(rules_of(row, scope))
-    counted.next = {name: at for name, at in counted.next.items() if name in rules}
-    for name, rule in rules.items():
-        if name not in counted.next:
-            start = _first(row, scope, rule, since)
-            if start is not None:
-                counted.next[name] = start
+    for name, rule in _rules_of(row, scope):
+        start = _first(row, scope, rule, since)
+        counted.next[name] = max(start, counted.next.get(name, start))
 
 
-def _first(row: BalanceRow, scope: str, rule: Recurring | Fee, since: int) -> int | None:
+def move_on(row: BalanceRow, scope: str, name: str, rule: Rule) -> None:
+    """A rule's occurrence has happened: on to its next period."""
+    counted = row.scopes[scope]
     zone = account_terms(row.terms.document).time_zone
+    anchor = _anchor(row, scope, rule)
+    counted.next[name] = next_start(counted.next[name], rule.cadence, anchor, zone)
+
+
+def _first(row: BalanceRow, scope: str, rule: Rule, since: int) -> int:
+    """A contract's begins with the first period from `since` on, an account's with that around."""
+    zone = account_terms(row.terms.document).time_zone
+    anchor = _anchor(row, scope, rule)
     if scope == WALLET:
-        return period_at(since, rule.cadence, rule.anchor, zone)[0]
-    anchor = rule.anchor or terms_now(row, scope).anchor
-    return _before_end(row, scope, first_start_from(since, rule.cadence, anchor, zone))
+        return period_at(since, rule.cadence, anchor, zone)[0]
+    return first_start_from(since, rule.cadence, anchor, zone)
 
 
-def next_after(row: BalanceRow, scope: str, name: str, start: int) -> int | None:
-    """The start of the period after the one at `start`; None where the contract ends before."""
-    rule = rule_of(row, scope, name)
-    if rule is None:
-        return None
-    zone = account_terms(row.terms.document).time_zone
-    anchor = rule.anchor or terms_now(row, scope).anchor
-    following = next_start(start, rule.cadence, anchor, zone)
-    return following if scope == WALLET else _before_end(row, scope, following)
+def _anchor(row: BalanceRow, scope: str, rule: Rule) -> date | None:
+    return rule.anchor or terms_now(row, scope).anchor
 
 
-def _before_end(row: BalanceRow, scope: str, start: int) -> int | None:
-    end = end_of(row.terms.contracts[scope], start)
-    return start if end is None or start < end else None
+def _runs_at(row: BalanceRow, contract: str, at: int) -> bool:
+    end = end_of(row.terms.contracts[contract], at)
+    return end is None or at < end
 
 
 def draw_fee(row: BalanceRow, scope: str, fee: Fee, start: int, seats: int, step: Step) -> None:
