@@ -78,7 +78,8 @@ def price_counted(
             quantity = value
         else:
             quantity = units[line] = key.measure(stateful, value, known.rows)
-        total = key.total + quantity  # type: ignore[operator]
+        assert type(quantity) is int
+        total = key.total + quantity
         cost: int | None
         if curve is None:
             befores.append(None)

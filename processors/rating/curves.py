@@ -12,7 +12,7 @@ from projections.pricing import ONE, PRICE_TO_CREDIT, Price
 from schemas.numbers import round_half_even
 
 Curve = Callable[[int], int]
-_DENOMINATOR: Final = PRICE_TO_CREDIT * ONE * ONE
+_DENOMINATOR: Final[int] = PRICE_TO_CREDIT * ONE * ONE
 _HALF: Final = _DENOMINATOR // 2
 
 
@@ -48,7 +48,8 @@ def _tiered(uppers: list[int], parts: list[tuple[int, int, int]]) -> Curve:
         if not total:
             return 0
         start, cost, amount = parts[bisect_left(uppers, total)]
-        whole, rest = divmod(cost + (total - start) * amount, _DENOMINATOR)
+        exact: int = cost + (total - start) * amount
+        whole, rest = divmod(exact, _DENOMINATOR)
         if rest > _HALF or (rest == _HALF and whole & 1):
             return whole + 1
         return whole

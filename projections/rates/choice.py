@@ -99,8 +99,8 @@ class Tariff:
             listed = version if isinstance(version, CompiledVersion) else None
             return Charge(
                 override.place,
-                listed and listed.card,
-                listed and listed.version,
+                None if listed is None else listed.card,
+                None if listed is None else listed.version,
                 override.label,
                 override.price,
                 override.text,

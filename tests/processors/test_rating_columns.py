@@ -62,8 +62,9 @@ DIMENSIONS: Final = (
     '"ü"'.encode(),
 )
 
-value = st.sampled_from((*COMMON * 4, *VALUES))
-dimension = st.sampled_from(DIMENSIONS)
+minutes = st.integers(-40, 40)
+value = st.sampled_from((*COMMON * 15, *VALUES))
+dimension = st.sampled_from((b'"x"', b'"y"', b'"x"', b'"1"', *DIMENSIONS))
 price = st.sampled_from(PRICES)
 match = st.sampled_from(({}, {}, {"model": "x"}, {"model": "y"}, {"model": "1"}, {"model": "true"}))
 
@@ -71,12 +72,12 @@ match = st.sampled_from(({}, {}, {"model": "x"}, {"model": "y"}, {"model": "1"},
 @st.composite
 def data(draw: st.DrawFn) -> bytes | None:
     """`data` of any kind, mostly with what is metered."""
-    if draw(st.integers(0, 9)) == 0:
+    if draw(st.integers(0, 19)) == 19:
         return draw(st.sampled_from((None, b"[]", b"3", b"{}", b'"text"')))
     members = [b'"n":' + draw(value), b'"model":' + draw(dimension)]
     if draw(st.booleans()):
         members.append(b'"deep":{"region":' + draw(dimension) + b',"n":' + draw(value) + b"}")
-    if draw(st.integers(0, 5)) == 0:
+    if draw(st.integers(0, 9)) == 9:
         members.append(b'"n":' + draw(value))
     return b"{" + b",".join(members) + b"}"
 
@@ -91,7 +92,7 @@ def rate_card(draw: st.DrawFn, name: str) -> dict[str, Any]:
         rates += [{"product": "q", "match": draw(deep), "price": draw(price)} for _ in range(2)]
         rates += [{"product": name, "price": draw(price)} for name in ("r", "m", "u")]
         unique = {(rate["product"], str(rate.get("match", {}))): rate for rate in rates}
-        start = START + (number - 2) * draw(st.integers(1, 40)) * MINUTE + number
+        start = START + number - (DAY * 10 if number == 1 else draw(minutes) * MINUTE)
         versions.append(
             {
                 "version": number,
@@ -121,7 +122,7 @@ PRODUCTS: Final = (
     _product("r", **COUNT, tags=["two"]),
     {"kind": "Pack", "id": "pack", "amount": "5", "price": {"amount": "1", "currency": "EUR"}},
 )
-LIMITS: Final = (
+LIMITS: Final[tuple[list[dict[str, Any]], ...]] = (
     [],
     [{"id": "l", "by": "model", "amount": "5", "period": "daily"}],
     [
@@ -130,8 +131,7 @@ LIMITS: Final = (
         {"id": "k", "by": "model", "products": ["p", "q"], "amount": "5", "period": "daily"},
     ],
 )
-moment = st.integers(-40, 40).map(lambda minutes: START + minutes * MINUTE)
-instant = moment.map(format_instant)
+instant = minutes.map(lambda count: format_instant(START + count * MINUTE))
 
 
 @st.composite
@@ -175,15 +175,15 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def contract(draw: st.DrawFn) -> dict[str, Any]:
     """One of a few contracts, most of them in force for a while around START."""
-    starts_at = START + draw(st.integers(-40, 5)) * MINUTE
-    ends_at = draw(st.sampled_from((None, starts_at + 30 * MINUTE, starts_at + 9 * DAY)))
+    starts_at = START - draw(st.integers(-5, 90)) * MINUTE
+    ends_at = draw(st.sampled_from((None, starts_at + 90 * MINUTE, starts_at + 9 * DAY)))
     return {
         "kind": "Contract",
         "id": draw(st.sampled_from(("k1", "k2", "k3"))),
-        "account": draw(st.sampled_from(("a", "a", "b", "unknown"))),
+        "account": draw(st.sampled_from(("a", "a", "a", "a", "b", "unknown"))),
         "starts_at": format_instant(starts_at),
         "ends_at": None if ends_at is None else format_instant(ends_at),
-        "renews": draw(st.sampled_from((None, None, None, "k0"))),
+        "renews": draw(st.sampled_from((None,) * 9 + ("k0",))),
         **draw(terms()),
     }
 
@@ -191,8 +191,9 @@ def contract(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def command(draw: st.DrawFn) -> dict[str, Any]:
     """A command that rating takes or passes on, by one of a few ids."""
-    common = {"id": draw(st.sampled_from("1234567")), "account": draw(st.sampled_from("aab"))}
-    named = {"contract": draw(st.sampled_from(("k1", "k2")))}
+    number = str(draw(st.integers(0, 40)))
+    common = {"id": number, "account": draw(st.sampled_from("aaaab"))}
+    named = {"contract": draw(st.sampled_from(("k1", "k1", "k2")))}
     match draw(st.integers(0, 3)):
         case 0:
             changes = draw(terms())
@@ -221,7 +222,7 @@ def account(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "kind": "Account",
         "id": name,
-        "rate_card": draw(st.sampled_from(("standard", None, "none"))),
+        "rate_card": draw(st.sampled_from(("standard", "standard", None, "none"))),
         "time_zone": draw(st.sampled_from((ZONES[name], "UTC"))),
         "limits": draw(st.sampled_from(LIMITS)),
     }
@@ -253,7 +254,7 @@ any_document = st.one_of(
 correction = st.fixed_dictionaries(
     {
         "correct": st.sampled_from(("void_usage", "replay", "backfill")),
-        "id": st.sampled_from("12345678"),
+        "id": st.integers(0, 40).map(str),
         "which": st.integers(0, 30),
         "product": st.sampled_from((None, None, "p", "u", "zzz")),
     }
@@ -265,10 +266,10 @@ def event(draw: st.DrawFn, now: int) -> dict[str, Any]:
     """A usage event, late or not."""
     return usage(
         now,
-        draw(st.sampled_from(("a", "a", *ACCOUNTS))),
+        draw(st.sampled_from((*"aaaaaabc", "unknown"))),
         draw(data()),
-        draw(st.sampled_from(("call", "call", "call", "view", "other"))),
-        time=now + draw(st.integers(-90, 3)) * 60 * MINUTE,
+        draw(st.sampled_from((*("call",) * 9, "view", "other"))),
+        time=now - draw(st.sampled_from((0, 3 * MINUTE, 40 * MINUTE, 2 * DAY, -MINUTE))),
         contract=draw(st.sampled_from((None, None, None, "k1", "k2", "none"))),
     )
 
@@ -289,14 +290,15 @@ def intents(draw: st.DrawFn) -> list[dict[str, Any]]:
             "limits": draw(st.sampled_from(LIMITS)),
         }
         rows.append(document(now, {"kind": "Account", "id": name, **fields}))
-    for _ in range(draw(st.integers(1, 40))):
+    rows += [document(now, draw(contract())) for _ in range(draw(st.integers(0, 3)))]
+    for _ in range(draw(st.integers(1, 50))):
         now += draw(st.integers(-5, 20)) * MINUTE
-        match draw(st.integers(0, 24)):
-            case 0:
+        match draw(st.integers(0, 19)):
+            case 16:
                 rows.append(tick(now))
-            case 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8:
+            case 13 | 14 | 15:
                 rows.append(document(now, draw(any_document)))
-            case 9 | 10 | 11:
+            case 17 | 18 | 19:
                 rows.append({"at": now, **draw(correction)})
             case _:
                 rows.append(draw(event(now)))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.rates.extract import at_path, dimension_of, load_data, quantity_of
 from processors.rating.fields import Layout, read_fields
+from projections.rates.extract import at_path, dimension_of, load_data, quantity_of
 
 NUMBERS = (
     *(b"0", b"-0", b"-0.0", b"5", b"-3", b"12.5", b"1e2", b"1E-9", b"1.000", b"9007199254740993.0"),

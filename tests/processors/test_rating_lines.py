@@ -2,19 +2,11 @@
 
 from typing import Any
 
-import polars as pl
 import pytest
 
 from schemas.frames import RatedKind
-from tests.rating import (
-    at,
-    cuts,
-    document,
-    journal,
-    rated_by_columns,
-    rated_by_reference,
-    usage,
-)
+from tests.processors.rating_outcomes import outcome as of_journal
+from tests.rating import at, document, usage
 
 NOW = at("2026-03-31T23:30:00Z")
 HOUR = 3_600_000_000
@@ -73,14 +65,9 @@ START = [
 
 
 def outcome(*rows: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rated rows of `rows` after START: by the reference, and in columns, cut or not."""
-    frame = journal([*START, *rows])
-    expected, kept = rated_by_reference(frame)
-    for parts in ([frame], cuts(frame, range(len(frame)))):
-        found, stored = rated_by_columns(parts)
-        assert expected.equals(found)
-        assert kept == stored
-    return expected.filter(pl.col("id").is_not_null() | pl.col("reason").is_not_null()).to_dicts()
+    """The rated rows of `rows` after START, but of documents that were taken."""
+    found = of_journal(*START, *rows)
+    return [row for row in found if row["id"] is not None or row["reason"] is not None]
 
 
 def lines(*rows: dict[str, Any]) -> list[tuple[str, int, str]]:
