@@ -9,6 +9,7 @@ cached, so that the next batch can be folded before the commit of this one is co
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Generic, Protocol, TypeVar
 
 R = TypeVar("R")
@@ -46,6 +47,7 @@ class Rows(Generic[R]):
         self._cached: dict[str, R | None] = {}
         self._indexed: dict[str, int | None] = {}
         self._changed: dict[str, None] = {}
+        self._soonest: list[tuple[int, str]] = []  # a heap; what no longer holds is dropped late
 
     def load(self, keys: Iterable[str]) -> None:
         """Read whatever of `keys` is not cached, in one call."""
@@ -55,7 +57,9 @@ class Rows(Generic[R]):
         for key, raw in zip(missing, self._reader.read(missing), strict=True):
             row = None if raw is None else self._decode(raw)
             self._cached[key] = row
-            self._indexed[key] = None if row is None else self._due_at(row)
+            self._indexed[key] = due = None if row is None else self._due_at(row)
+            if due is not None:
+                heappush(self._soonest, (due, key))
 
     def get(self, key: str) -> R | None:
         """The row of `key`, None where there is none yet; reads it if it is not cached."""
@@ -68,17 +72,23 @@ class Rows(Generic[R]):
         assert key in self._cached, key
         self._cached[key] = row
         self._changed[key] = None
+        due = self._due_at(row)
+        if due is not None and due != self._indexed[key]:
+            heappush(self._soonest, (due, key))
 
     def due(self, until: int) -> list[str]:
         """Keys, by code point, of which something is due at or before `until`; loads them."""
         stored = [key for key in self._reader.due(until) if key not in self._cached]
         self.load(stored)
-        cached = (
-            key
-            for key, row in self._cached.items()
-            if row is not None and (due := self._due_at(row)) is not None and due <= until
-        )
-        return sorted(cached)
+        found = set()
+        while self._soonest and self._soonest[0][0] <= until:
+            at, key = heappop(self._soonest)
+            row = self._cached.get(key)
+            if row is not None and self._due_at(row) == at:
+                found.add((at, key))
+        for entry in found:
+            heappush(self._soonest, entry)
+        return sorted(key for _, key in found)
 
     def take_changes(self) -> Changes:
         """The bytes of every row put since the last call, and the due instants that moved."""
