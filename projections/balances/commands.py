@@ -10,11 +10,11 @@ from projections.balances import overage, top_up
 from projections.balances.endings import adjust, end
 from projections.balances.lifecycle import fund, issue
 from projections.balances.measures import forget_removed
-from projections.balances.new import of_document, of_purchase
-from projections.balances.periodic import start_cursors
+from projections.balances.new import New, of_document, of_purchase
+from projections.balances.periodic import rules_of, start_cursors
 from projections.balances.row import WALLET, BalanceRow, GrantRow, Scope
 from projections.balances.step import Step
-from projections.contracts import amended, begin, contract_of, terminate
+from projections.contracts import amended, begin, contract_of, end_of, terminate
 from schemas.documents import (
     Account,
     AdjustGrant,
@@ -33,14 +33,18 @@ from schemas.documents import (
     canonical,
     parse_document,
 )
+from schemas.numbers import CREDIT_DECIMALS, LIMIT
 from schemas.reasons import Reason, Refusal
+
+_TOO_LATE: Final = "the contract ends before the grant would begin"
 
 
 def apply_account(row: BalanceRow, account: Account, step: Step) -> None:
     """The account's terms are replaced from here on."""
+    before = rules_of(row, WALLET) if row.terms.document else {}
     row.terms.document = canonical(account).decode()
     step.books.put_terms(row)
-    start_cursors(row, WALLET, step.now.at)
+    start_cursors(row, WALLET, step.now.at, before)
     forget_removed(row)
 
 
@@ -52,8 +56,19 @@ def apply_grant(row: BalanceRow, grant: Grant, step: Step) -> Refusal | None:
     if grant.contract is not None:
         lineage = row.terms.contracts[grant.contract]
         starts_at = contract_of(lineage.revisions[0].document).starts_at
-    issue(row, of_document(grant, starts_at), step)
+    new = of_document(grant, starts_at)
+    if _begins_too_late(row, new):
+        return Refusal(Reason.INVALID_DOCUMENT, _TOO_LATE, "effective_at")
+    issue(row, new, step)
     return None
+
+
+def _begins_too_late(row: BalanceRow, new: New) -> bool:
+    """Whether a contract's grant would begin when the contract has ended."""
+    if new.contract is None:
+        return False
+    end = end_of(row.terms.contracts[new.contract], new.effective_at)
+    return end is not None and new.effective_at >= end
 
 
 def apply_contract(row: BalanceRow, contract: Contract, step: Step) -> Refusal | None:
@@ -145,7 +160,12 @@ def _purchase(row: BalanceRow, command: Purchase, step: Step) -> Refusal | None:
         return Refusal(Reason.CONFLICT, f"grant {command.id} was issued before", "id")
     pack = parse_document(text.encode())
     assert isinstance(pack, Pack), text
-    issue(row, of_purchase(row, command, pack, step.now.at), step)
+    new = of_purchase(row, command, pack, step.now.at)
+    if _begins_too_late(row, new):
+        return Refusal(Reason.INVALID_DOCUMENT, _TOO_LATE, "effective_at")
+    if new.amount > LIMIT * 10**CREDIT_DECIMALS or new.paid > LIMIT * 10**CREDIT_DECIMALS:
+        return Refusal(Reason.INVALID_DOCUMENT, f"expected at most {LIMIT} credits", "quantity")
+    issue(row, new, step)
     return None
 
 

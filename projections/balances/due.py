@@ -23,7 +23,13 @@ from projections.balances.measures import (
     may_tell,
 )
 from projections.balances.new import of_rule
-from projections.balances.periodic import draw_fee, move_on, next_occurrences, start_cursors
+from projections.balances.periodic import (
+    draw_fee,
+    move_on,
+    next_occurrences,
+    rules_of,
+    start_cursors,
+)
 from projections.balances.row import ENDED, BalanceRow, GrantRow, within
 from projections.balances.step import Step
 from projections.balances.terms import Rule, account_terms, terms_now
@@ -141,8 +147,9 @@ def _of_grant(row: BalanceRow, grant: GrantRow) -> Iterator[Item]:
 def _begin_revision(row: BalanceRow, contract: str, _step: Step) -> None:
     counted = row.scopes[contract]
     revision = row.terms.contracts[contract].revisions[counted.revision]
+    before = rules_of(row, contract) if counted.revision else {}
     counted.revision = revision.number
-    start_cursors(row, contract, revision.effective_at)
+    start_cursors(row, contract, revision.effective_at, before)
     forget_removed(row)
 
 

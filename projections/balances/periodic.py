@@ -1,8 +1,9 @@
 """Recurring grants and fees: which rules run, and when each falls due next (section 3).
 
 A scope's `next` holds a cursor for each rule, `r:<id>` or `f:<id>`: the start of the period whose
-occurrence has not happened yet. A contract's begin in [starts_at, ends_at), an account's with the
-period that contains the journal time at which the rule became known.
+occurrence has not happened yet; `last` is the one that has. A contract's begin in
+[starts_at, ends_at), an account's with the period around the journal time at which the rule became
+known.
 """
 
 from collections.abc import Iterator
@@ -23,11 +24,11 @@ _ONE = 10**QUANTITY_DECIMALS
 Rule = Recurring | Fee
 
 
-def _rules_of(row: BalanceRow, scope: str) -> Iterator[tuple[str, Rule]]:
+def rules_of(row: BalanceRow, scope: str) -> dict[str, Rule]:
     """The rules in force in a scope, by the names of their cursors."""
     terms = terms_now(row, scope)
-    yield from ((f"r:{rule.id}", rule) for rule in terms.recurring)
-    yield from ((f"f:{fee.id}", fee) for fee in terms.fees)
+    rules: dict[str, Rule] = {f"r:{rule.id}": rule for rule in terms.recurring}
+    return rules | {f"f:{fee.id}": fee for fee in terms.fees}
 
 
 def next_occurrences(row: BalanceRow, scope: str) -> Iterator[tuple[int, str, Rule]]:
@@ -35,21 +36,32 @@ def next_occurrences(row: BalanceRow, scope: str) -> Iterator[tuple[int, str, Ru
     counted = row.scopes[scope]
     if not counted.next or counted.ended:
         return
-    for name, rule in _rules_of(row, scope):
+    for name, rule in rules_of(row, scope).items():
         at = counted.next[name]
         if scope == WALLET or _runs_at(row, scope, at):
             yield at, name, rule
 
 
-def start_cursors(row: BalanceRow, scope: str, since: int) -> None:
-    """The terms in force have changed at `since`: new rules begin, others go on.
+def start_cursors(row: BalanceRow, scope: str, since: int, before: dict[str, Rule]) -> None:
+    """The terms in force have changed at `since`; `before` are the rules until then.
 
-    The cursor of a rule that is gone stays: should it come back, no occurrence comes twice.
+    A rule that goes on keeps its cursor, with another cadence it goes on at the next start of its
+    periods; a new one begins, so does one that is back. No period has two occurrences of a rule.
     """
     counted = row.scopes[scope]
-    for name, rule in _rules_of(row, scope):
-        start = _first(row, scope, rule, since)
-        counted.next[name] = max(start, counted.next.get(name, start))
+    zone = account_terms(row.terms.document).time_zone
+    for name, rule in rules_of(row, scope).items():
+        old, anchor = before.get(name), _anchor(row, scope, rule)
+        if old is None:
+            start = _first(row, scope, rule, since)
+        elif (old.cadence, old.anchor) != (rule.cadence, rule.anchor):
+            start = first_start_from(since, rule.cadence, anchor, zone)
+        else:
+            start = first_start_from(counted.next[name], rule.cadence, anchor, zone)
+        last = counted.last.get(name)
+        if last is not None and start <= last:
+            start = next_start(last, rule.cadence, anchor, zone)
+        counted.next[name] = start
 
 
 def move_on(row: BalanceRow, scope: str, name: str, rule: Rule) -> None:
@@ -57,6 +69,7 @@ def move_on(row: BalanceRow, scope: str, name: str, rule: Rule) -> None:
     counted = row.scopes[scope]
     zone = account_terms(row.terms.document).time_zone
     anchor = _anchor(row, scope, rule)
+    counted.last[name] = counted.next[name]
     counted.next[name] = next_start(counted.next[name], rule.cadence, anchor, zone)
 
 

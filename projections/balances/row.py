@@ -91,7 +91,7 @@ class Scope:
 
     `overage` is unsettled, `added` what the billing period that ends at `period_end` brought;
     `spent` the net cost of local day `today`, `days` that of up to 7 days before it, from
-    `first_day` on. `next` holds when each recurring grant and fee falls due.
+    `first_day` on. `next` holds when each recurring grant and fee falls due, `last` when it did.
     """
 
     overage: int = 0
@@ -109,6 +109,7 @@ class Scope:
     ended: bool = False
     seats: int | None = None
     next: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
     top_up: TopUp | None = None
 
 

@@ -166,6 +166,7 @@ def _scope(scope: Scope) -> list[object]:
         int(scope.ended),
         scope.seats,
         scope.next,
+        scope.last,
         None if scope.top_up is None else list(astuple(scope.top_up)),
     ]
 
@@ -188,9 +189,8 @@ def _decode_hot(parts: list[Any]) -> BalanceRow:
 
 
 def _decode_scope(counted: list[int], others: list[Any]) -> Scope:
-    started, end, capped, issued, above, today, first, days, revision, ended, seats, due, top_up = (
-        others
-    )
+    started, end, capped, issued, above, today, first, days, *rest = others
+    revision, ended, seats, due, last, top_up = rest
     overage, added, spent = counted
     return Scope(
         overage,
@@ -208,6 +208,7 @@ def _decode_scope(counted: list[int], others: list[Any]) -> Scope:
         bool(ended),
         seats,
         due,
+        last,
         None if top_up is None else TopUp(*top_up),
     )
 
