@@ -9,6 +9,8 @@ from projections.fold.connection import redis_client
 from projections.fold.log import Log
 from projections.fold.retry import Patience
 from projections.fold.snapshot import SnapshotReader
+from schemas.errors import ConfigurationError
+from schemas.partition import partition_of
 from schemas.topics import JOURNAL
 
 _KEYS_UNKNOWN: Final = 1  # reading never makes a generation, so its expected size says nothing
@@ -25,6 +27,13 @@ class Surroundings:
     def partitions(self) -> list[int]:
         """The partitions of the deployment. None where its topics do not exist."""
         return list(range(self.log.partitions(JOURNAL.name)))
+
+    def partition_of(self, account: str) -> int:
+        """The partition that an account lives in. Raises ConfigurationError without topics."""
+        partitions = len(self.partitions())
+        if not partitions:
+            raise ConfigurationError("the topics do not exist yet: `drawdown topics` creates them")
+        return partition_of(account, partitions)
 
 
 def surroundings(settings: Settings) -> Surroundings:
