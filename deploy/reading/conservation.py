@@ -1,53 +1,61 @@
 """I3: credits are conserved, per grant and per account, in the rows and in the ledger alike.
 
-Three tellings of the same credits must agree: what each row says of its grants, what the ledger's
-postings sum to, and what the rated lines cost. None of them is recomputed here.
+Three tellings of the same credits must agree: what each row says of its grants, what the
+ledger's postings sum to, and what the rated lines cost. None of them is recomputed here. A fourth
+is partial: tallies of keys may give back no more than was consumed.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
 from deploy.reading.evidence import Evidence
+from deploy.reading.held import Held, held_accounts
+from deploy.reading.line_postings import check_lines
 from deploy.reading.replay import below, ledger_reach
 from deploy.reading.report import Invariant
 from projections.balances.postings import (
+    ADJUSTED,
     CONSUMED,
     EXPIRED,
     ISSUED,
-    ORDINAL_BITS,
     OVERAGE,
+    RECEIVED,
+    REFUNDED,
     REOPENED,
+    REPAID,
+    ROLLED_OVER,
+    SETTLED,
+    VOIDED,
 )
-from projections.balances.row import BalanceRow, GrantRow, check_conservation, decode_row
-from schemas.frames import RatedKind
+from projections.balances.row import check_conservation
 from schemas.numbers import CREDIT_DECIMALS, format_units
 
-_OF_USAGE: Final = (CONSUMED, REOPENED, OVERAGE)
-_PLACE: Final = ["journal_offset", "row", "ordinal"]
 Sums = dict[tuple[str, str | None], dict[str, int]]
 
 
 def check_conserved(evidence: Evidence, found: Invariant) -> None:
-    """Compare rows, postings and lines up to balances' position."""
+    """Compare rows, postings, tallies and lines up to balances' position."""
     partition = evidence.partition
     ledger = below(evidence.ledger.rows, ledger_reach(evidence)).with_columns(
         units=pl.col("amount").to_physical()
     )
     sums = _sums(ledger)
-    rows = {key: decode_row(raw) for key, raw in evidence.balances.rows.items()}
-    for account, row in rows.items():
-        for breach in check_conservation(row):
+    accounts = held_accounts(evidence.balances.rows)
+    for name, account in accounts.items():
+        for breach in check_conservation(name, account.grants):
             found.differ(f"balances [{partition}] {breach}")
-        for difference in _against_ledger(account, row, sums):
-            found.differ(f"balances [{partition}] {account}{difference}")
-    for account, grant in sums:
-        if account not in rows or not _knows(rows[account], grant):
-            found.differ(f"ledger [{partition}] posts to {account}/{grant}, which has no row")
-    lines = below(evidence.rated.rows, evidence.balances.position.reached)
-    _check_lines(lines, ledger, partition, found)
-    _count(rows, found)
+        for difference in (*_against_ledger(account, sums), *_within_rows(account)):
+            found.differ(f"balances [{partition}] {name}{difference}")
+    for name, grant in sums:
+        if name not in accounts or not _knows(accounts[name], grant):
+            found.differ(f"ledger [{partition}] posts to {name}/{grant}, which has no row")
+    check_lines(evidence, ledger, found)
+    found.count(
+        accounts=len(accounts),
+        grants=sum(len(account.grants) for account in accounts.values()),
+        retired=sum(len(account.retired) for account in accounts.values()),
+    )
 
 
 def _sums(ledger: pl.DataFrame) -> Sums:
@@ -59,62 +67,59 @@ def _sums(ledger: pl.DataFrame) -> Sums:
     return sums
 
 
-def _against_ledger(account: str, row: BalanceRow, sums: Sums) -> list[str]:
-    differences = []
-    for grant in row.grants:
-        posted = sums.get((account, grant.id), {})
-        for name, want in _expected(posted).items():
-            have = getattr(grant, name)
+def _against_ledger(account: Held, sums: Sums) -> Iterator[str]:
+    name, repaid = account.row.account, 0
+    for grant in account.grants:
+        posted = sums.get((name, grant.id), {})
+        repaid += posted.get(REPAID, 0)
+        for part, want in _expected(posted).items():
+            have = getattr(grant, part)
             if have != want:
-                differences.append(f"/{grant.id}: {name} {_text(have)}, posted {_text(want)}")
-    owed = sums.get((account, None), {}).get(OVERAGE, 0)
-    if row.overage != owed:
-        differences.append(f": overage {_text(row.overage)}, posted {_text(owed)}")
-    return differences
+                yield f"/{grant.id}: {part} {_text(have)}, posted {_text(want)}"
+    posted = sums.get((name, None), {})
+    owed = posted.get(OVERAGE, 0) - posted.get(SETTLED, 0) - repaid
+    if account.row.overage != owed:
+        yield f": overage {_text(account.row.overage)}, posted {_text(owed)}"
 
 
 def _expected(posted: Mapping[str, int]) -> dict[str, int]:
     """What a grant's row must say by its postings (projections.balances.postings' table)."""
-    issued, consumed = posted.get(ISSUED, 0), posted.get(CONSUMED, 0)
-    reopened, expired = posted.get(REOPENED, 0), posted.get(EXPIRED, 0)
+
+    def total(*names: str) -> int:
+        return sum(posted.get(name, 0) for name in names)
+
+    issued = total(ISSUED, ADJUSTED, RECEIVED)
+    gone = total(CONSUMED, REPAID, EXPIRED, ROLLED_OVER, VOIDED, REFUNDED)
     return {
         "issued": issued,
-        "consumed": consumed + reopened,
-        "expired": expired - reopened,
-        "remaining": issued - consumed - expired,
+        "consumed": total(CONSUMED, REOPENED, REPAID),
+        "expired": total(EXPIRED) - total(REOPENED),
+        "rolled_over": total(ROLLED_OVER),
+        "voided": total(VOIDED),
+        "refunded": total(REFUNDED),
+        "remaining": issued - gone,
     }
 
 
-def _knows(row: BalanceRow, grant: str | None) -> bool:
-    return grant is None or any(held.id == grant for held in row.grants)
+def _within_rows(account: Held) -> Iterator[str]:
+    """What an account's rows say twice must be the same."""
+    row = account.row
+    consumed = sum(grant.consumed for grant in account.retired)
+    if (row.retired, row.retired_consumed) != (len(account.retired), consumed):
+        yield f": {row.retired} retired grants, {len(account.retired)} have rows, or they differ"
+    for scope, counted in row.scopes.items():
+        owed = sum(owed.amount for place, owed in row.owed.items() if place[0] == scope)
+        if counted.overage != owed:
+            yield f": overage {_text(counted.overage)} of {scope!r}, its keys' {_text(owed)}"
+    for grant in account.grants:
+        drawn = account.drawn.get(grant.id, 0)
+        if not 0 <= drawn <= grant.consumed:
+            yield f"/{grant.id}: consumed {_text(grant.consumed)}, tallies hold {_text(drawn)}"
 
 
-def _check_lines(
-    lines: pl.DataFrame, ledger: pl.DataFrame, partition: int, found: Invariant
-) -> None:
-    """Each line's postings sum to its cost, and nothing is paid that was not a line."""
-    due = lines.filter(pl.col("kind") == int(RatedKind.LINE)).select(
-        *_PLACE, "account", cost=pl.col("cost").to_physical()
-    )
-    paid = (
-        ledger.filter(pl.col("posting").is_in(_OF_USAGE))
-        .with_columns(ordinal=pl.col("ordinal") // (1 << ORDINAL_BITS))
-        .group_by(_PLACE)
-        .agg(paid=pl.col("units").sum())
-    )
-    joined = due.join(paid, on=_PLACE, how="full", coalesce=True)
-    wrong = joined.filter(~pl.col("cost").eq_missing(pl.col("paid"))).sort(_PLACE)
-    for offset, row, ordinal, account, cost, units in wrong.iter_rows():
-        found.differ(
-            f"line [{partition}] {offset}:{row}:{ordinal} of {account}: costs {_text(cost)},"
-            f" postings sum to {_text(units)}"
-        )
+def _knows(account: Held, grant: str | None) -> bool:
+    return grant is None or any(held.id == grant for held in account.grants)
 
 
-def _count(rows: Mapping[str, BalanceRow], found: Invariant) -> None:
-    grants: list[GrantRow] = [grant for row in rows.values() for grant in row.grants]
-    found.count(accounts=len(rows), grants=len(grants))
-
-
-def _text(units: int | None) -> str:
-    return "nothing" if units is None else format_units(units, CREDIT_DECIMALS)
+def _text(units: int) -> str:
+    return format_units(units, CREDIT_DECIMALS)

@@ -1,4 +1,8 @@
-"""I1, second half: a journalled record ends, in lines, unrated or refused; nothing else does."""
+"""I1, second half: a journalled record ends, in lines, unrated or refused; nothing else does.
+
+A document may end in no row where it changes nothing (the same once more): whether it should have
+is shown by folding again (I4).
+"""
 
 from typing import Final
 
@@ -51,8 +55,9 @@ def _well_ended() -> pl.Expr:
     refused_alone = (refused == 1) & (total == 1)
     of_usage = rated | refused_alone
     of_tick = (tick == 1) & (total == 1)
-    of_credits = (document + refused == 1) & (total == 1)
-    of_catalog = (total == 0) | refused_alone
+    passed_on = (document == 1) & (total == 1)
+    of_catalog = (total == 0) | refused_alone | passed_on
+    of_credits = of_catalog | rated
     came = pl.col("came")
     return (
         pl.when(came == int(JournalKind.USAGE))

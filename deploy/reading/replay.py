@@ -8,6 +8,7 @@ import polars as pl
 
 from deploy.reading.compare import compare_rows, compare_tables
 from deploy.reading.evidence import Evidence
+from deploy.reading.held import held_accounts
 from deploy.reading.recompute import (
     Balanced,
     Rated,
@@ -18,6 +19,7 @@ from deploy.reading.recompute import (
     rate,
 )
 from deploy.reading.report import Invariant
+from projections.balances.books import hot_key
 from schemas.frames import LEDGER_SCHEMA, RATED_SCHEMA, RatedKind, Vector
 
 ADDED_TICKS: Final = 200
@@ -78,12 +80,28 @@ def check_replay(evidence: Evidence, rated: Rated, balanced: Balanced, found: In
     compare_tables("ledger", balanced.ledger, postings, found.differ, partition)
     compare_rows("rating", rated.rows, rating.rows, found.differ, partition)
     compare_rows("balances", balanced.rows, balances.rows, found.differ, partition)
+    _check_due_index(evidence, found)
     found.count(
         rated_rows=lines.height,
         postings=postings.height,
         rating_rows=len(rating.rows),
-        accounts=len(balances.rows),
+        balance_rows=len(balances.rows),
+        due=len(balances.due),
     )
+
+
+def _check_due_index(evidence: Evidence, found: Invariant) -> None:
+    """The index of what falls due must say what the rows say: what it misses would never happen."""
+    accounts = held_accounts(evidence.balances.rows).items()
+    expected = sorted(
+        (held.row.due, hot_key(name)) for name, held in accounts if held.row.due is not None
+    )
+    actual = sorted(evidence.balances.due)
+    if expected == actual:
+        return
+    for at, key in sorted(set(expected) ^ set(actual)):
+        side = "is not in the index" if (at, key) in expected else "is in the index alone"
+        found.differ(f"balances [{evidence.partition}] {key} due at {at} {side}")
 
 
 def check_cutting(
@@ -125,10 +143,11 @@ def check_ticks(
     ticks = lines.get_column("kind") == int(RatedKind.TICK)
     plain = _one_more(balanced, last)
     without = _balance(pl.concat([lines.filter(~ticks), last]))
-    with_more = _balance(pl.concat([_more_ticks(lines, seed), last]))
+    more = _more_ticks(lines, seed)
+    with_more = _balance(pl.concat([more, last]))
     for name, other in (("without ticks", without), ("with more ticks", with_more)):
         _compare_contents(name, plain, other, evidence.partition, found)
-    found.count(ticks=int(ticks.sum()), ticks_added=min(ADDED_TICKS, lines.height))
+    found.count(ticks=int(ticks.sum()), ticks_added=more.height - lines.height)
 
 
 def _one_more(balanced: Balanced, tick: pl.DataFrame) -> Balanced:
@@ -169,17 +188,19 @@ def _ticks(places: Sequence[Vector], instants: Sequence[int]) -> pl.DataFrame:
 
 
 def _more_ticks(lines: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Ticks at the position of the record before them, at any time until the next record's."""
+    """Ticks right after chosen records, each at any time until the next record's."""
     generator = random.Random(seed)  # noqa: S311 - reproducible, no secret
-    chosen = sorted(generator.sample(range(lines.height), min(ADDED_TICKS, lines.height)))
+    record = pl.struct("journal_offset", "row")
+    ends = lines.select((record != record.shift(-1)).fill_null(value=True).arg_true()).to_series()
+    chosen = sorted(generator.sample(ends.to_list(), min(ADDED_TICKS, ends.len())))
     parts, start = [], 0
     for index in chosen:
         parts.append(lines.slice(start, index + 1 - start))
         start = index + 1
         now = lines.item(index, "at")
         following = lines.item(start, "at") if start < lines.height else now
-        place = lines.select(_PLACE).row(index)
-        parts.append(_ticks([place], [generator.randint(now, following)]))
+        offset, row, ordinal = lines.select(_PLACE).row(index)
+        parts.append(_ticks([(offset, row, ordinal + 1)], [generator.randint(now, following)]))
     parts.append(lines.slice(start))
     return pl.concat(parts)
 

@@ -23,6 +23,7 @@ from projections.fold.position import Position, record_digest
 from projections.fold.snapshot import Snapshot
 from projections.fold.stage import Fold
 from projections.rows import MemoryReader
+from schemas.documents import CATALOG_KINDS
 from schemas.frames import Source
 from schemas.times import format_instant
 from schemas.topics import ALERTS, LEDGER, RATED, Topic
@@ -54,15 +55,17 @@ class Traffic:
 
     def document(self, seconds: float, kind: str, **fields: object) -> None:
         """Send a document to the topic of its kind."""
-        source = Source.CATALOG if kind in ("Product", "RateCard") else Source.CREDITS
+        source = Source.CATALOG if kind in CATALOG_KINDS else Source.CREDITS
         self.send(source, seconds, json.dumps({"kind": kind, **fields}).encode())
 
     def tick(self, seconds: float) -> None:
         """Send a tick."""
         self.send(Source.USAGE, seconds, None, **{KIND_HEADER: TICK_KIND})
 
-    def usage(self, seconds: float, account: str, number: object, tokens: object = 1) -> None:
-        """Send a usage event of `tokens`."""
+    def usage(
+        self, seconds: float, account: str, number: object, tokens: object = 1, **more: object
+    ) -> None:
+        """Send a usage event of `tokens`; `more` are further attributes."""
         event = {
             "specversion": "1.0",
             "id": f"e{number}",
@@ -71,6 +74,7 @@ class Traffic:
             "subject": account,
             "time": format_instant(self.at(seconds)),
             "data": {"tokens": tokens, "model": "m"},
+            **more,
         }
         self.send(Source.USAGE, seconds, json.dumps(event).encode())
 
@@ -169,7 +173,8 @@ def _run(log: Log, make: Callable[[Position, MemoryReader], Fold]) -> tuple[list
         last, value = batch[-1]
         position = stage.advance(Position(last + 1, record_digest(value), "t"))
         memory.commit(stage.take_changes())
-    return outputs, Snapshot("1", position, dict(memory.rows))
+    due = [(instant, key) for key, instant in memory._due.items()]
+    return outputs, Snapshot("1", position, dict(memory.rows), due)
 
 
 def _log(outputs: Sequence[Output], topic: Topic) -> Log:

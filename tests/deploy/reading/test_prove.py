@@ -12,7 +12,8 @@ from deploy.reading.prove import prove
 from deploy.reading.report import Findings
 from processors.rating import columnar as rating
 from projections.balances import columnar as balances
-from projections.balances.row import decode_row, encode_row
+from projections.balances.row import BalanceRow
+from projections.balances.wire import decode_row, encode_row
 from schemas.frames import (
     FrameKind,
     JournalHeader,
@@ -52,6 +53,13 @@ def change_frame(
 def first_line(rows: pl.DataFrame) -> int:
     """The index of a line in a rated frame."""
     return int(rows.get_column("kind").to_list().index(int(RatedKind.LINE)))
+
+
+def hot_row(logs: Logs) -> BalanceRow:
+    """The hot row of an account."""
+    row = decode_row(logs.balances.rows["a:a0"])
+    assert isinstance(row, BalanceRow)
+    return row
 
 
 def with_lines(log: Log) -> int:
@@ -181,18 +189,18 @@ def test_i2_an_event_that_was_dropped_for_nothing() -> None:
 def test_i3_a_row_that_lost_credits() -> None:
     """A grant whose parts do not sum up also differs from what the ledger posts to it (I4)."""
     logs = usual()
-    row = decode_row(logs.balances.rows["a0"])
+    row = hot_row(logs)
     row.grants[0].consumed -= 1
-    logs.balances.rows["a0"] = encode_row(row)
+    logs.balances.rows["a:a0"] = encode_row(row)
     assert broken(logs) == {"I3", "I4"}
 
 
 def test_i4_a_row_that_differs_without_any_credits_lost() -> None:
     """One threshold too many among the fired ones."""
     logs = usual()
-    row = decode_row(logs.balances.rows["a0"])
-    row.fired.add(("other", "1"))
-    logs.balances.rows["a0"] = encode_row(row)
+    row = hot_row(logs)
+    row.fired["*", "other", "1", ""] = True
+    logs.balances.rows["a:a0"] = encode_row(row)
     assert broken(logs) == {"I4"}
 
 
