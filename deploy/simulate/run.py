@@ -109,9 +109,12 @@ class Running:
         return Reason.DUPLICATE if self.claims[key] == content else Reason.CONFLICT
 
     def _take_backfill(self, index: int, entry: Entry, command: Backfill) -> None:
-        """Its usage claims its key too, unless rating refuses it for another reason."""
+        """Usage of any age, which claims its key too, unless rating refuses it."""
         usage = decode_structured(command.event.encode())
-        reason = self._claim(usage) if isinstance(usage, Usage) else None
+        reason = None
+        if isinstance(usage, Usage):
+            early = WINDOW.refuse_early(usage.time, entry.at)
+            reason = self._claim(usage) if early is None else early.reason
         if reason is not None:
             self.rejected[index] = reason
             return

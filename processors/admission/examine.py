@@ -12,11 +12,11 @@ from typing import Final
 
 import msgspec
 
-from processors.admission.envelope import Headers, Usage, decode_event
+from processors.admission.envelope import Headers, Usage, decode_event, decode_structured
 from processors.admission.metered import Metered
 from processors.admission.record import RawRecord
 from processors.admission.window import Window
-from schemas.documents import Account, Pack, Product, RateCard, parse_document
+from schemas.documents import Account, Backfill, Pack, Product, RateCard, parse_document
 from schemas.documents import Document as Parsed
 from schemas.partition import partition_of
 from schemas.reasons import Reason, Refusal
@@ -86,7 +86,17 @@ class Examiner:
             return Refusal(Reason.MISROUTED, detail, None)
         if record.received_at == BAD_TIMESTAMP:
             return _bad_timestamp()
-        return Document(account, record.value or b"")
+        refusal = self._early(document, record.received_at)
+        return refusal or Document(account, record.value or b"")
+
+    def _early(self, document: Parsed, received_at: int) -> Refusal | None:
+        """A backfill of the future; what else is wrong with its event is found in rating."""
+        if not isinstance(document, Backfill):
+            return None
+        event = decode_structured(document.event.encode())
+        if not isinstance(event, Usage):
+            return None
+        return self.window.refuse_early(event.time, received_at)
 
     def catalog(self, record: RawRecord) -> Outcome:
         """A catalog record; what it meters counts for the usage behind it."""

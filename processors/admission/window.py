@@ -22,6 +22,10 @@ class Window:
         """None inside the window, else `too_old` or `too_early`."""
         if time < received_at - self.max_age:
             return Refusal(Reason.TOO_OLD, _detail(time, received_at, "max_event_age"), "time")
+        return self.refuse_early(time, received_at)
+
+    def refuse_early(self, time: int, received_at: int) -> Refusal | None:
+        """Of what may be of any age, as a backfill may: None, or `too_early`."""
         if time > received_at + self.max_lead:
             return Refusal(Reason.TOO_EARLY, _detail(time, received_at, "max_event_lead"), "time")
         return None

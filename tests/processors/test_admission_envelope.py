@@ -210,6 +210,23 @@ def test_documents_and_commands_are_copied_with_their_bytes_and_account(value: b
     assert Document("acme", value) == EXAMINER.credits(record(value))
 
 
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        ("1999-01-01T00:00:00Z", None),
+        ("2026-01-02T00:05:00Z", None),
+        ("2026-01-02T00:05:00.000001Z", Reason.TOO_EARLY),
+    ],
+)
+def test_a_backfill_may_be_of_any_age_but_not_of_the_future(
+    time: str, reason: Reason | None
+) -> None:
+    command = {"kind": "backfill", "id": "b1", "account": "acme"}
+    value = json.dumps(command | {"event": event(time=time).decode()}).encode()
+    outcome = EXAMINER.credits(record(value))
+    assert reason == (outcome.reason if isinstance(outcome, Refusal) else None)
+
+
 @pytest.mark.parametrize("value", [PRODUCT, PACK])
 def test_documents_of_the_catalog_are_copied_with_their_bytes(value: bytes) -> None:
     assert Document(None, value) == examine_catalog(record(value))
