@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from processors.rating.identities import grant_clash, rule_clash, rules_taken, take_grant
 from processors.rating.rows import (
     AccountRow,
     ContractsRow,
@@ -10,7 +11,7 @@ from processors.rating.rows import (
     account_key,
     contracts_key,
 )
-from projections.contracts import Lineage, amended, begin, terminate
+from projections.contracts import Lineage, amended, begin, contract_of, terminate
 from projections.rates.choice import ACCOUNT, AccountTerms
 from projections.rows import Rows
 from schemas.documents import (
@@ -19,6 +20,7 @@ from schemas.documents import (
     Contract,
     TerminateContract,
     canonical,
+    parse_document,
 )
 from schemas.reasons import Reason, Refusal
 
@@ -43,6 +45,9 @@ def apply_account(document: Account, rows: Rows[RatingRow]) -> Refusal | None:
     if isinstance(row, AccountRow) and row.time_zone != document.time_zone:
         detail = f"cannot change from {row.time_zone} to {document.time_zone}"
         return Refusal(Reason.CONFLICT, detail, "time_zone")
+    taken = rules_taken(None, lineages_of(rows, document.id))
+    if (clash := rule_clash(document.recurring, taken)) is not None:
+        return clash
     limits = (limit for limit in document.limits if limit.by != ACCOUNT)
     row = AccountRow(
         document.rate_card,
@@ -65,6 +70,12 @@ def apply_contract(document: Contract, clock: int, rows: Rows[RatingRow]) -> Ref
         return Refusal(Reason.CONFLICT, detail, "id")
     if document.renews is not None and document.renews not in lineages:
         return _unknown_contract(document.account, document.renews, "renews")
+    taken = rules_taken(_account(rows, document.account), lineages)
+    clash = rule_clash(document.recurring, taken) or grant_clash(document, rows)
+    if clash is not None:
+        return clash
+    for grant in document.grants:
+        take_grant(document.account, grant.id, rows)
     _keep(rows, document.account, {**lineages, document.id: begin(document, clock)})
     return True
 
@@ -81,6 +92,10 @@ def amend_contract(command: AmendContract, clock: int, rows: Rows[RatingRow]) ->
     renews = command.changes.get("renews")
     if renews is not None and renews not in lineages:
         return _unknown_contract(command.account, renews, "changes.renews")
+    taken = rules_taken(_account(rows, command.account), lineages, command.contract)
+    clash = rule_clash(contract_of(revision.document).recurring, taken, "changes.")
+    if clash is not None:
+        return clash
     lineage.revisions.append(revision)
     _keep(rows, command.account, lineages)
     return None
@@ -97,6 +112,15 @@ def terminate_contract(
     terminate(lineage, command, clock)
     _keep(rows, command.account, lineages)
     return None
+
+
+def _account(rows: Rows[RatingRow], name: str) -> Account | None:
+    row = rows.get(account_key(name))
+    if not isinstance(row, AccountRow):
+        return None
+    document = parse_document(row.document.encode())
+    assert isinstance(document, Account), row
+    return document
 
 
 def _keep(rows: Rows[RatingRow], account: str, lineages: Mapping[str, Lineage]) -> None:

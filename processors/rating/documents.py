@@ -10,10 +10,12 @@ from processors.rating.accounts import (
     amend_contract,
     apply_account,
     apply_contract,
+    lineages_of,
     terminate_contract,
 )
 from processors.rating.corrections import Corrections, applied_before, remember, void_usage
 from processors.rating.events import EventRating
+from processors.rating.identities import take_grant
 from processors.rating.rated import Rated
 from processors.rating.rows import CATALOG_KEY, CatalogRow, RatingRow, account_key
 from projections.rates.catalog import Catalog, CatalogDocument
@@ -97,6 +99,12 @@ def _of_account(
         return Refusal(Reason.UNKNOWN_PACK, f"no pack {document.pack}", "pack")
     if isinstance(document, AmendContract | TerminateContract | Correction):
         return _command(document, catalog, bare, rows)
+    if isinstance(document, Grant | Purchase):
+        named = document.contract
+        if named is not None and named not in lineages_of(rows, document.account):
+            detail = f"{document.account} has no contract {named}"
+            return Refusal(Reason.UNKNOWN_CONTRACT, detail, "contract")
+        take_grant(document.account, document.id, rows)
     return Taken.PASSED_ON
 
 

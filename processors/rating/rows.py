@@ -3,8 +3,8 @@
 `catalog`: every product, rate card and pack. Of an account: `a:<account>` its terms and
 `k:<account>` its contracts. Of what lines are counted by: `q:<key>` the quantity so far and
 `u:<key>|<digest>` that a value was seen. Of an event: `n:<event>` that it waits for a price,
-`b:<event>` that it was backfilled, `v:<event>` that it was voided. `m:<command>`: a command that
-was applied, by its content.
+`b:<event>` that it was backfilled, `v:<event>` that it was voided. `i:<account>|<grant>`: an id
+that a grant has. `m:<command>`: a command that was applied, by its content.
 """
 
 from hashlib import blake2b
@@ -84,6 +84,10 @@ class VoidedRow(msgspec.Struct, tag="voided"):
     products: list[str]
 
 
+class GrantIdRow(msgspec.Struct, tag="grant"):
+    """The account has a grant of this id."""
+
+
 class CommandRow(msgspec.Struct, tag="command"):
     """A command that was applied, by the digest of its content."""
 
@@ -99,6 +103,7 @@ RatingRow = (
     | WaitingRow
     | BackfilledRow
     | VoidedRow
+    | GrantIdRow
     | CommandRow
 )
 _decoder: Final = msgspec.json.Decoder(RatingRow)
@@ -129,6 +134,11 @@ def seen_key(quantity_key: str, value: str) -> str:
 def event_key(prefix: str, account: str, source: str, identity: str) -> str:
     """The key of a usage event's row: n(ot priced), b(ackfilled) or v(oided)."""
     return f"{prefix}:{account}|{len(source)}|{source}|{identity}"
+
+
+def grant_id_key(account: str, grant: str) -> str:
+    """The key of the row of a grant's id."""
+    return f"i:{account}|{grant}"
 
 
 def command_key(account: str, kind: str, identity: str) -> str:
