@@ -97,7 +97,7 @@ def items(row: BalanceRow) -> Iterator[Item]:
     for scope, counted in row.scopes.items():
         if counted.period_end is not None:
             happen = partial(overage.end_period, row, scope)
-            yield Item(counted.period_end, _PERIOD, f"{scope}|overage", happen)
+            yield Item(counted.period_end, _PERIOD, f"overage|{scope}", happen)
         for at, name, rule in next_occurrences(row, scope):
             order = _FEE if isinstance(rule, Fee) else _RECURRING
             yield Item(at, order, rule.id, partial(_occur, row, scope, name, rule))
@@ -105,10 +105,10 @@ def items(row: BalanceRow) -> Iterator[Item]:
         timeout = top_up.timeout_at(row, scope, terms)
         if timeout is not None:
             happen = partial(top_up.fail, row, scope, terms)
-            yield Item(timeout, _TOP_UP, f"{scope}|top_up", happen)
+            yield Item(timeout, _TOP_UP, f"top_up|{scope}", happen)
         ready = top_up.ready_at(row, scope, terms)
         if ready is not None and ready > row.clock:
-            yield Item(ready, _TOP_UP, f"{scope}|ready", _pass)
+            yield Item(ready, _TOP_UP, f"ready|{scope}", _pass)
     yield from _notices(row)
 
 
