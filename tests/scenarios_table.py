@@ -42,6 +42,10 @@ ELSEWHERE: Final = {
         "tests/projections/test_alerts.py::test_an_alert_about_something_else_has_another_id",
         "tests/projections/test_alerts.py::test_where_and_when_a_crossing_was_found_does_not_change_its_id",
     ],
+    "8.1": [
+        "tests/projections/test_entitlement.py::test_a_check_says_what_then_happens",
+        "tests/projections/test_entitlement.py::test_what_has_no_price_is_denied",
+    ],
 }
 """Rules about what cannot be written in a scenario, and the tests that show them."""
 
