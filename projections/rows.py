@@ -41,9 +41,10 @@ class Rows(Generic[R]):
         reader: RowReader,
         encode: Callable[[R], bytes],
         decode: Callable[[bytes], R],
-        due_at: Callable[[R], int | None] = lambda _row: None,
+        due_at: Callable[[R], int | None] | None = None,
     ) -> None:
-        self._reader, self._encode, self._decode, self._due_at = reader, encode, decode, due_at
+        self._reader, self._encode, self._decode = reader, encode, decode
+        self._due_at = due_at
         self._cached: dict[str, R | None] = {}
         self._indexed: dict[str, int | None] = {}
         self._changed: dict[str, None] = {}
@@ -57,9 +58,10 @@ class Rows(Generic[R]):
         for key, raw in zip(missing, self._reader.read(missing), strict=True):
             row = None if raw is None else self._decode(raw)
             self._cached[key] = row
-            self._indexed[key] = due = None if row is None else self._due_at(row)
-            if due is not None:
-                heappush(self._soonest, (due, key))
+            self._indexed[key] = None
+            if row is not None and self._due_at is not None:
+                self._indexed[key] = due = self._due_at(row)
+                self._watch(key, due)
 
     def get(self, key: str) -> R | None:
         """The row of `key`, None where there is none yet; reads it if it is not cached."""
@@ -72,12 +74,16 @@ class Rows(Generic[R]):
         assert key in self._cached, key
         self._cached[key] = row
         self._changed[key] = None
-        due = self._due_at(row)
-        if due is not None and due != self._indexed[key]:
+        if self._due_at is not None and (due := self._due_at(row)) != self._indexed[key]:
+            self._watch(key, due)
+
+    def _watch(self, key: str, due: int | None) -> None:
+        if due is not None:
             heappush(self._soonest, (due, key))
 
     def due(self, until: int) -> list[str]:
         """Keys, by code point, of which something is due at or before `until`; loads them."""
+        assert self._due_at is not None
         stored = [key for key in self._reader.due(until) if key not in self._cached]
         self.load(stored)
         found = set()
@@ -97,6 +103,8 @@ class Rows(Generic[R]):
             row = self._cached[key]
             assert row is not None
             changes.rows[key] = self._encode(row)
+            if self._due_at is None:
+                continue
             before, after = self._indexed[key], self._due_at(row)
             if before != after:
                 changes.due[key] = (before, after)
