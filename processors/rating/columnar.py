@@ -111,8 +111,9 @@ def _plainly(stretch: pl.DataFrame, known: Known) -> list[Rated]:
         rated += reference.rate({**row, "received_at": row["at"]})
         if row["kind"] == JournalKind.CATALOG:
             known.forget(None)
-        elif row["kind"] == JournalKind.CREDITS:
+        elif row["account"] is not None:
             known.forget(row["account"])
+            known.keys.forget(row["account"])
     return rated
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from processors.rating.accounts import lineages_of, terms_of
 from processors.rating.documents import load_catalog
 from processors.rating.fields import Layout, filters_of, layout_of
+from processors.rating.keys import KeyBook
 from processors.rating.lines import Decision, Numbered, Party
 from processors.rating.rows import RatingRow, account_key, contracts_key
 from processors.rating.tables import CHARGED, DECIDED, Table, charged_row, decided_row
@@ -59,6 +60,7 @@ class Known:
         self.parties: Numbered[Party] = Numbered(Party())
         self.decided = Table(self.decisions.values, DECIDED, decided_row)
         self.charged = Table(self.parties.values, CHARGED, charged_row)
+        self.keys = KeyBook(self.rows)
         self._metering.clear()
 
     def metering(self, event_type: str) -> "Metering":
@@ -79,7 +81,7 @@ class Known:
 
     def trim(self) -> None:
         """Start anew where too much is known. Not while a batch goes by the numbers."""
-        size = len(self.decisions.values) + len(self.parties.values)
+        size = len(self.decisions.values) + len(self.parties.values) + self.keys.size
         size += sum(metering.size for metering in self._metering.values())
         if size > MOST:
             self._begin()
