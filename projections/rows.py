@@ -48,6 +48,7 @@ class Rows(Generic[R]):
         self._cached: dict[str, R | None] = {}
         self._indexed: dict[str, int | None] = {}
         self._changed: dict[str, None] = {}
+        self._watched: dict[str, int] = {}
         self._soonest: list[tuple[int, str]] = []  # a heap; what no longer holds is dropped late
 
     def load(self, keys: Iterable[str]) -> None:
@@ -74,11 +75,12 @@ class Rows(Generic[R]):
         assert key in self._cached, key
         self._cached[key] = row
         self._changed[key] = None
-        if self._due_at is not None and (due := self._due_at(row)) != self._indexed[key]:
-            self._watch(key, due)
+        if self._due_at is not None:
+            self._watch(key, self._due_at(row))
 
     def _watch(self, key: str, due: int | None) -> None:
-        if due is not None:
+        if due is not None and due != self._watched.get(key):
+            self._watched[key] = due
             heappush(self._soonest, (due, key))
 
     def due(self, until: int) -> list[str]:
@@ -92,6 +94,8 @@ class Rows(Generic[R]):
             row = self._cached.get(key)
             if row is not None and self._due_at(row) == at:
                 found.add((at, key))
+            elif self._watched.get(key) == at:
+                del self._watched[key]
         for entry in found:
             heappush(self._soonest, entry)
         return sorted(key for _, key in found)
@@ -120,6 +124,7 @@ class Rows(Generic[R]):
         for key in list(self._cached)[:surplus]:
             if key not in pending and key not in self._changed:
                 del self._cached[key], self._indexed[key]
+                self._watched.pop(key, None)
 
 
 class MemoryReader:

@@ -20,6 +20,7 @@ from deploy.reading.recompute import (
 )
 from deploy.reading.report import Invariant
 from projections.balances.books import hot_key
+from projections.balances.postings import ORDINAL_BITS
 from schemas.frames import LEDGER_SCHEMA, RATED_SCHEMA, RatedKind, Vector
 
 ADDED_TICKS: Final = 200
@@ -47,7 +48,7 @@ def _is_below(reached: Vector) -> pl.Expr:
 def ledger_reach(evidence: Evidence) -> Vector:
     """Up to where the ledger is written when balances stand where they stand."""
     offset, row, ordinal = evidence.balances.position.reached
-    return (offset, row, ordinal << 16)
+    return (offset, row, ordinal << ORDINAL_BITS)
 
 
 def journal_of(evidence: Evidence) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from processors.rating.accounts import (
     lineages_of,
     terminate_contract,
 )
+from processors.rating.bounds import reach_refusal
 from processors.rating.corrections import Corrections, applied_before, remember, void_usage
 from processors.rating.events import EventRating
 from processors.rating.identities import take_grant
@@ -90,6 +91,8 @@ def _of_account(
     document: Contract | Grant | Command, catalog: Catalog, bare: Rated, rows: Rows[RatingRow]
 ) -> Refusal | Taken | list[Rated]:
     """A document of an account that is known."""
+    if (refusal := reach_refusal(document, bare.at)) is not None:
+        return refusal
     if isinstance(document, Contract):
         new = apply_contract(document, bare.at, rows)
         if isinstance(new, Refusal):

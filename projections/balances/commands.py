@@ -52,15 +52,18 @@ def apply_grant(row: BalanceRow, grant: Grant, step: Step) -> Refusal | None:
     """Issue a grant."""
     if grant.contract is not None and grant.contract not in row.terms.contracts:
         return _no_contract(grant.contract)
-    starts_at = 0
-    if grant.contract is not None:
-        lineage = row.terms.contracts[grant.contract]
-        starts_at = contract_of(lineage.revisions[0].document).starts_at
-    new = of_document(grant, starts_at)
+    new = of_document(grant, _start_of(row, grant.contract))
     if _begins_too_late(row, new):
         return Refusal(Reason.INVALID_DOCUMENT, _TOO_LATE, "effective_at")
     issue(row, new, step)
     return None
+
+
+def _start_of(row: BalanceRow, contract: str | None) -> int:
+    """The start of a contract: none of its grants is effective before."""
+    if contract is None:
+        return 0
+    return contract_of(row.terms.contracts[contract].revisions[0].document).starts_at
 
 
 def _begins_too_late(row: BalanceRow, new: New) -> bool:
@@ -160,7 +163,8 @@ def _purchase(row: BalanceRow, command: Purchase, step: Step) -> Refusal | None:
         return Refusal(Reason.CONFLICT, f"grant {command.id} was issued before", "id")
     pack = parse_document(text.encode())
     assert isinstance(pack, Pack), text
-    new = of_purchase(row, command, pack, step.now.at)
+    starts_at = _start_of(row, command.contract)
+    new = of_purchase(row, command, pack, max(step.now.at, starts_at))
     if _begins_too_late(row, new):
         return Refusal(Reason.INVALID_DOCUMENT, _TOO_LATE, "effective_at")
     if new.amount > LIMIT * 10**CREDIT_DECIMALS or new.paid > LIMIT * 10**CREDIT_DECIMALS:

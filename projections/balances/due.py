@@ -66,14 +66,14 @@ def do_what_is_due(row: BalanceRow, clock: int, step: Step) -> bool:
         return False
     while (due := next_due(row)) is not None and due <= clock:
         step.instant = due
-        stamp = max(due, row.known_at)
+        stamp = max(due, row.clock)
         last = ""
         while batch := [item for item in items(row) if item.at == due]:
             item = min(batch, key=lambda item: (item.order, item.id))
             last = item.id
             step.now = Cause(stamp, f"{item.id}@{due}", step.position)
             item.happen(step)
-            row.clock = max(row.clock, stamp)
+            row.clock = stamp
         step.now = Cause(stamp, f"{last}@{due}", step.position)
         evaluate(row, step)
     step.now = step.cause()
@@ -137,11 +137,12 @@ def _of_grant(row: BalanceRow, grant: GrantRow) -> Iterator[Item]:
         assert grant.ended_at is not None, grant
         grace = account_terms(row.terms.document).late_grace
         yield Item(grant.ended_at + grace, _RETIRED, grant.id, partial(retire, row, grant))
-    elif grant.state == "scheduled":
-        happen = partial(activate, row, grant)
-        yield Item(grant.terms.effective_at, _EFFECTIVE, grant.id, happen)
-    elif grant.terms.expires_at is not None:
-        yield Item(grant.terms.expires_at, _EXPIRY, grant.id, partial(expire, row, grant))
+        return
+    begins, ends = grant.terms.effective_at, grant.terms.expires_at
+    if grant.state == "scheduled" and (ends is None or begins < ends):
+        yield Item(begins, _EFFECTIVE, grant.id, partial(activate, row, grant))
+    elif ends is not None:  # also of what its contract's end overtakes before it begins
+        yield Item(ends, _EXPIRY, grant.id, partial(expire, row, grant))
 
 
 def _begin_revision(row: BalanceRow, contract: str, _step: Step) -> None:

@@ -30,7 +30,14 @@ def end(row: BalanceRow, grant: GrantRow, state: State, step: Step) -> None:
     grant.state, grant.ended_at = state, step.now.at
     _to_ended_part(grant, amount)
     money = _money_back(grant, amount) if state == "refunded" else None
-    step.post(row.account, _POSTINGS[state], grant.id, amount, reference=money)
+    step.post(
+        row.account,
+        _POSTINGS[state],
+        grant.id,
+        amount,
+        reference=money,
+        contract=grant.terms.contract,
+    )
     step.alert(_ALERTS[state], row.account, grant.terms.contract, grant=grant.id, amount=amount)
 
 
@@ -49,10 +56,11 @@ def adjust(row: BalanceRow, grant: GrantRow, amount: int, reason: str | None, st
     if part + amount < 0:
         return False
     grant.issued += amount
-    step.post(row.account, ADJUSTED, grant.id, amount, reference=reason)
+    contract = grant.terms.contract
+    step.post(row.account, ADJUSTED, grant.id, amount, reference=reason, contract=contract)
     if grant.state in ENDED:
         _to_ended_part(grant, amount)
-        step.post(row.account, _POSTINGS[grant.state], grant.id, amount)
+        step.post(row.account, _POSTINGS[grant.state], grant.id, amount, contract=contract)
     else:
         grant.remaining += amount
     return True

@@ -19,7 +19,7 @@ from projections.cost_basis import slice_money
 from schemas.documents import Rollover
 from schemas.numbers import QUANTITY_DECIMALS, round_half_even
 from schemas.periods import add_duration
-from schemas.times import parse_duration
+from schemas.times import DAY, parse_duration
 
 _HUNDRED = 100 * 10**QUANTITY_DECIMALS
 
@@ -49,7 +49,7 @@ def issue(row: BalanceRow, new: New, step: Step) -> None:
         root_effective_at=new.effective_at,
     )
     grant = _add(row, terms, new.amount, step)
-    step.post(row.account, ISSUED, grant.id, grant.issued)
+    step.post(row.account, ISSUED, grant.id, grant.issued, contract=terms.contract)
     step.alert(GRANT_ISSUED, row.account, new.contract, grant=grant.id, amount=grant.issued)
     if new.pending:
         grant.state = "pending"
@@ -105,7 +105,7 @@ def expire(row: BalanceRow, grant: GrantRow, step: Step) -> None:
     if grant.state == "pending":
         amount, grant.remaining, grant.state = grant.remaining, 0, "voided"
         grant.voided += amount
-        step.post(row.account, VOIDED, grant.id, amount)
+        step.post(row.account, VOIDED, grant.id, amount, contract=terms.contract)
         step.alert(GRANT_VOIDED, row.account, terms.contract, grant=grant.id, amount=amount)
         return
     grant.state = "expired"
@@ -113,7 +113,7 @@ def expire(row: BalanceRow, grant: GrantRow, step: Step) -> None:
         _roll_over(row, grant, rollover_of(terms.rollover), step)
     amount, grant.remaining = grant.remaining, 0
     grant.expired += amount
-    step.post(row.account, EXPIRED, grant.id, amount)
+    step.post(row.account, EXPIRED, grant.id, amount, contract=terms.contract)
     step.alert(GRANT_EXPIRED, row.account, terms.contract, grant=grant.id, amount=amount)
 
 
@@ -160,21 +160,28 @@ def _roll_over(row: BalanceRow, grant: GrantRow, rollover: Rollover, step: Step)
     )
     grant.remaining -= amount
     grant.rolled_over += amount
-    step.post(row.account, ROLLED_OVER, grant.id, amount, reference=child.id)
+    step.post(
+        row.account, ROLLED_OVER, grant.id, amount, reference=child.id, contract=terms.contract
+    )
     step.alert(GRANT_ROLLED_OVER, row.account, terms.contract, grant=grant.id, amount=amount)
     rolled = _add(row, child, amount, step)
     rolled.state = "active"
-    step.post(row.account, RECEIVED, rolled.id, amount, reference=grant.id)
+    step.post(row.account, RECEIVED, rolled.id, amount, reference=grant.id, contract=contract)
     step.alert(GRANT_ISSUED, row.account, contract, grant=rolled.id, amount=amount)
 
 
 def _rolled_end(row: BalanceRow, terms: GrantTerms, rollover: Rollover) -> int:
-    """`expiry` after the parent's end; absent: as long as the parent lived."""
+    """`expiry` after the parent's end; absent: as long as the parent lived; at least a day.
+
+    Less would let one document roll over without end at every tick.
+    """
     assert terms.expires_at is not None, terms
     if rollover.expiry is None:
-        return terms.expires_at + (terms.expires_at - terms.effective_at)
-    zone = account_terms(row.terms.document).time_zone
-    return add_duration(terms.expires_at, parse_duration(rollover.expiry), zone)
+        end = terms.expires_at + (terms.expires_at - terms.effective_at)
+    else:
+        zone = account_terms(row.terms.document).time_zone
+        end = add_duration(terms.expires_at, parse_duration(rollover.expiry), zone)
+    return max(end, terms.expires_at + DAY)
 
 
 def _living_contract(row: BalanceRow, contract: str, at: int) -> str | None:

@@ -74,10 +74,10 @@ def alert_scopes(row: BalanceRow) -> Iterator[tuple[str, tuple[Rule, ...]]]:
 
 
 def measured(row: BalanceRow, scope: str, rule: Rule, clock: int, books: Books) -> Measured | None:
-    """The measure of a rule; None without active grants: no data, and states stay."""
+    """The measure of a rule; None where nothing active was issued: no data, states stay."""
     active = [grant for grant in within(row, scope) if grant.state == "active"]
     active = [grant for grant in active if concerns(rule, grant, books)]
-    if not active:
+    if not sum(grant.issued for grant in active):
         return None
     spent = None
     if rule.measure == "days_left":

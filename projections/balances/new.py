@@ -59,11 +59,14 @@ def of_document(grant: Grant, contract_starts_at: int) -> New:
     )
 
 
-def of_purchase(row: BalanceRow, purchase: Purchase, pack: Pack, clock: int) -> New:
-    """The grant of a purchase, at the price that its quantity reaches."""
+def of_purchase(row: BalanceRow, purchase: Purchase, pack: Pack, earliest: int) -> New:
+    """The grant of a purchase, at the price that its quantity reaches.
+
+    Effective as it says or, absent, at `earliest`: now, or as its contract starts.
+    """
     quantity = purchase.quantity.units // 10**purchase.quantity.DECIMALS
     cost = pack.price_of(quantity)
-    effective_at = clock if purchase.effective_at is None else purchase.effective_at
+    effective_at = earliest if purchase.effective_at is None else purchase.effective_at
     zone = account_terms(row.terms.document).time_zone
     expires_at = None
     if pack.expiry is not None:

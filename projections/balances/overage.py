@@ -86,7 +86,7 @@ def settle(row: BalanceRow, scope: str, amount: int, reference: str, step: Step)
         if not left:
             break
     row.scopes[scope].overage -= amount
-    step.post(row.account, SETTLED, None, amount, reference=reference)
+    step.post(row.account, SETTLED, None, amount, reference=reference, contract=scope)
 
 
 def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
@@ -114,7 +114,7 @@ def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
         tally.short -= short
         tally.drawn[grant.id] = tally.drawn.pop(grant.id, 0) + amount
         step.books.put_tally(row.account, key, tally)
-        step.post(row.account, REPAID, grant.id, amount, reference=key)
+        step.post(row.account, REPAID, grant.id, amount, reference=key, contract=scope)
 
 
 def end_period(row: BalanceRow, scope: str, step: Step) -> None:

@@ -45,7 +45,7 @@ REFUNDED: Final = "refunded"
 OF_LINE: Final = (CONSUMED, REOPENED, OVERAGE)
 """The postings of a line: they sum to its cost, but for an overage multiplier."""
 
-ORDINAL_BITS: Final = 16
+ORDINAL_BITS: Final = 32
 """A ledger ordinal: the rated row's, shifted by this, plus the posting's number within it."""
 
 _UNITS: Final = ("amount", "quantity", "cost")
@@ -67,7 +67,10 @@ OF_RATED: Final = tuple(name for name in LEDGER_SCHEMA if name not in _OWN)
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One transfer of `amount` units, at journal time `at`; `line` is the rated row it pays for."""
+    """One transfer of `amount` units, at journal time `at`; `line` is the rated row it pays for.
+
+    `contract` is whose credits or debt they are where there is no line.
+    """
 
     journal_offset: int
     row: int
@@ -80,6 +83,7 @@ class Posting:
     line: Mapping[str, Any] | None = None
     unauthorised: bool | None = None
     reference: str | None = None
+    contract: str | None = None
 
 
 def ledger_frame(postings: Sequence[Posting]) -> pl.DataFrame:
@@ -89,6 +93,9 @@ def ledger_frame(postings: Sequence[Posting]) -> pl.DataFrame:
     }
     for name in OF_RATED:
         columns[name] = [posting.line and posting.line[name] for posting in postings]
+    columns["contract"] = [
+        posting.line["contract"] if posting.line else posting.contract for posting in postings
+    ]
     frame = pl.DataFrame(
         {name: columns[name] for name in LEDGER_SCHEMA},
         schema={

@@ -28,18 +28,22 @@ class _Return:
     owed: int = 0
     grants: dict[str, int] = field(default_factory=dict)
 
-    def mirror(self, recorded: Mapping[str, Any], *, tallied: bool) -> None:
-        """The recorded overage and slices, within the tally where the line's price has one."""
-        short = min(self.left, recorded["short"], max(self.tally.short, 0))
+    def mirror(self, recorded: Mapping[str, Any], consumed: Mapping[str, int] | None) -> None:
+        """The recorded overage and slices, within the tally where the line's price has one.
+
+        Else within what was `consumed`: whoever wrote the command may have made its slices up.
+        """
+        short = min(self.left, max(recorded["short"], 0), max(self.tally.short, 0))
         if short and short == recorded["short"] and recorded["overage"] <= self.tally.overage:
             self._reduce(short, recorded["overage"])
         else:
             self.from_overage(short)
         for name, amount in reversed(recorded["slices"]):
-            if tallied:
+            if consumed is None:
                 self._from_grant(name, amount)
             else:
-                self._give(name, amount)
+                room = consumed[name] - self.grants.get(name, 0)
+                self._give(name, min(self.left, amount, room))
 
     def from_overage(self, most: int) -> None:
         """Up to `most` of cost out of the key's shortfall, with the overage that goes with it."""
@@ -65,7 +69,7 @@ class _Return:
 
     def _from_grant(self, name: str, most: int) -> None:
         amount = min(self.left, most, self.tally.drawn.get(name, 0))
-        if not amount:
+        if amount <= 0:
             return
         self.tally.drawn[name] -= amount
         if not self.tally.drawn[name]:
@@ -73,6 +77,8 @@ class _Return:
         self._give(name, amount)
 
     def _give(self, name: str, amount: int) -> None:
+        if amount <= 0:
+            return
         self.grants[name] = self.grants.get(name, 0) + amount
         self.left -= amount
 
@@ -83,16 +89,31 @@ def give_back(row: BalanceRow, scope: str, line: Mapping[str, Any], step: Step) 
     tally = step.books.tally(row.account, key)
     back = _Return(tally, -line["cost"])
     if line["mirror"] is not None:
-        back.mirror(json.loads(line["mirror"]), tallied=line["before"] is not None)
+        recorded = json.loads(line["mirror"])
+        tallied = line["before"] is not None
+        back.mirror(recorded, None if tallied else _consumed(row, recorded, step))
     back.from_overage(back.left)
     back.from_grants()
     back.rest()
     for name, amount in back.grants.items():
         _return_to(row, name, amount, line, step)
-    if back.owed:
+    if back.owed or not back.grants:
         step.post(row.account, OVERAGE, None, -back.owed, line)
         overage.move(row, scope, key, line["product"], -back.owed, step)
     step.books.put_tally(row.account, key, tally)
+
+
+def _consumed(row: BalanceRow, recorded: Mapping[str, Any], step: Step) -> dict[str, int]:
+    """What each grant of the recorded slices paid, over all lines; 0 where there is none such."""
+    found = {}
+    for name, _ in recorded["slices"]:
+        grant = row.grant(name)
+        if grant is None:
+            retired = step.books.retired(row.account, name)
+            found[name] = 0 if retired is None else retired.grant.consumed
+        else:
+            found[name] = grant.consumed
+    return found
 
 
 def _return_to(

@@ -9,6 +9,7 @@ import polars as pl
 from projections import metrics
 from projections.balances.books import Books
 from projections.balances.columnar import Folded, fold
+from projections.balances.postings import ORDINAL_BITS
 from projections.fold.cut import cut_frames
 from projections.fold.outbox import Output
 from projections.fold.position import GapWatch, OutputReader, Position
@@ -105,7 +106,7 @@ class BalancesFold:
 def _spread(position: tuple[int, int, int]) -> tuple[int, int, int]:
     """Ledger positions leave room for the postings of each rated row."""
     offset, row, ordinal = position
-    return (offset, row, ordinal << 16)
+    return (offset, row, ordinal << ORDINAL_BITS)
 
 
 def _observe(batch: pl.DataFrame, folded: Folded, seconds: float) -> None:

@@ -8,7 +8,6 @@ from projections.balances.alerts import RANK, Alert, Cause
 from projections.balances.books import Books
 from projections.balances.postings import ORDINAL_BITS, Posting
 from projections.balances.row import WALLET
-from schemas.frames import RatedKind
 from schemas.reasons import Reason
 
 
@@ -64,11 +63,10 @@ class Step:
         *,
         unauthorised: bool = False,
         reference: str | None = None,
+        contract: str | None = None,
     ) -> None:
         """Add a posting at `now`; its ordinal counts those of this rated row."""
         number = len(self.postings)
-        # A tick is its journal row's only output: its postings may run on.
-        assert number < 1 << ORDINAL_BITS or self.rated["kind"] == RatedKind.TICK, self.position
         ordinal = (self.rated["ordinal"] << ORDINAL_BITS) + number
         self.postings.append(
             Posting(
@@ -83,6 +81,7 @@ class Step:
                 line,
                 unauthorised or None,
                 reference,
+                contract or None,
             )
         )
 
