@@ -84,15 +84,13 @@ def apply_to_accounts(
         return apply_account(document, rows) or Taken.PASSED_ON
     if rows.get(account_key(document.account)) is None:
         return Refusal(Reason.UNKNOWN_ACCOUNT, f"no account {document.account}", "account")
-    return _of_account(document, catalog, bare, rows)
+    return reach_refusal(document, bare.at) or _of_account(document, catalog, bare, rows)
 
 
 def _of_account(
     document: Contract | Grant | Command, catalog: Catalog, bare: Rated, rows: Rows[RatingRow]
 ) -> Refusal | Taken | list[Rated]:
     """A document of an account that is known."""
-    if (refusal := reach_refusal(document, bare.at)) is not None:
-        return refusal
     if isinstance(document, Contract):
         new = apply_contract(document, bare.at, rows)
         if isinstance(new, Refusal):
