@@ -33,28 +33,42 @@ class Costs:
 def price_lines(lines: Lines, accounts: Sequence[str], known: Known) -> Costs:
     """The costs of `lines`, which stand in log order; `accounts` is the batch's.
 
-    A line beyond the limits becomes unrated in `lines`; what is kept of
-    the keys moves.
+    A line beyond the limits becomes unrated in `lines`; what is kept of the keys moves.
     """
     terms = known.decided.of(lines.codes, TERMS)
-    places = terms.get_column("counted").arg_true().to_list()
-    costs, befores = price_counted(lines, places, accounts, known) if places else ([], [])
-    quantity = pl.Series("quantity", lines.units, dtype=pl.Int128)
-    cost, single = _in_columns(quantity, terms)
+    places = terms.get_column("counted").arg_true()
+    if len(places) == len(lines.codes):
+        cost, before = price_counted(lines, range(len(places)), accounts, known)
+        quantity = _quantities(lines)
+    else:
+        found = price_counted(lines, places.to_list(), accounts, known) if len(places) else None
+        quantity = _quantities(lines)
+        cost = _singly(*_in_columns(quantity, terms), lines, known)
+        before = cost.clear(len(cost))
+        if found is not None:
+            cost, before = cost.scatter(places, found[0]), before.scatter(places, found[1])
+    priced = pl.Series(terms.get_column("flat").is_not_null())
+    for at in (priced & cost.is_null()).arg_true().to_list():
+        product = known.decisions.values[lines.codes[at]].product
+        lines.codes[at] = known.unrated(product, Reason.COST_OUT_OF_RANGE)
+    return Costs(quantity, cost, before)
+
+
+def _quantities(lines: Lines) -> pl.Series:
+    return pl.Series("quantity", lines.units, dtype=pl.Int128)
+
+
+def _singly(cost: pl.Series, single: pl.Series, lines: Lines, known: Known) -> pl.Series:
+    """`cost` with what columns could not price, null beyond the limits."""
     exact: dict[int, int | None] = dict.fromkeys((cost > COST_LIMIT).arg_true().to_list())
     for at in single.arg_true().to_list():
         units, price = lines.units[at], known.decisions.values[lines.codes[at]].price
         assert isinstance(units, int)
         assert price is not None
         exact[at] = line_cost(price, units, 0)
-    beyond = [at for at, found in exact.items() if found is None]
-    beyond += [at for at, found in zip(places, costs, strict=True) if found is None]
-    for at in beyond:
-        product = known.decisions.values[lines.codes[at]].product
-        lines.codes[at] = known.unrated(product, Reason.COST_OUT_OF_RANGE)
-    cost = _replaced(cost, list(exact), list(exact.values()))
-    before = cost.clear(len(cost))
-    return Costs(quantity, _replaced(cost, places, costs), _replaced(before, places, befores))
+    if not exact:
+        return cost
+    return cost.scatter(list(exact), pl.Series(list(exact.values()), dtype=pl.Int128))
 
 
 def _in_columns(quantity: pl.Series, terms: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
@@ -70,7 +84,3 @@ def _in_columns(quantity: pl.Series, terms: pl.DataFrame) -> tuple[pl.Series, pl
     product = (pl.col("times") * pl.col("amount")).cast(_WHOLE)
     cost = frame.select((product / pl.col("size").cast(_WHOLE)).to_physical().alias("cost"))
     return cost.to_series(), frame.get_column("single")
-
-
-def _replaced(column: pl.Series, places: Sequence[int], values: Sequence[int | None]) -> pl.Series:
-    return column.scatter(places, pl.Series(values, dtype=pl.Int128)) if places else column

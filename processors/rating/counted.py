@@ -1,4 +1,4 @@
-"""Lines whose key is counted: one at a time, in log order (CREDITS.md 3.26).
+"""Lines whose key is counted, in log order (CREDITS.md 3.26): in columns, or one at a time.
 
 The quantity of a line's key (account, contract, product, match, billing period) moves with every
 line that is priced, the maximum of a `max` and the seen values of a `unique` with it; a line beyond
@@ -6,13 +6,16 @@ the limits leaves them as they were.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
+
+import polars as pl
 
 from processors.rating.curves import Curve, curve_of
 from processors.rating.keys import Key
 from processors.rating.known import Known
 from processors.rating.lines import Decision, Lines
 from processors.rating.rows import quantity_key, seen_key
+from processors.rating.tiers import TIERED, tiered_costs
 from projections.pricing import COST_LIMIT, QUANTITY_LIMIT, Price, line_cost
 
 _SHIFT: Final = 32
@@ -21,15 +24,46 @@ _SHIFT: Final = 32
 
 def price_counted(
     lines: Lines, at: Sequence[int], accounts: Sequence[str], known: Known
-) -> tuple[list[int | None], list[int | None]]:
-    """The cost of each row `at`, None beyond the limits, and its key's quantity before it.
+) -> tuple[pl.Series, pl.Series]:
+    """The cost of each row `at`, null beyond the limits, and its key's quantity before it.
 
-    The latter for cumulative prices, None for others. `accounts` is the batch's. The quantities of
+    The latter for cumulative prices, null for others. `accounts` is the batch's. The quantities of
     `max` and `unique` lines are written into `lines`.
     """
+    keys = _keys(lines, at, accounts, known)
+    terms = known.tiered.of([lines.codes[line] for line in at], TIERED.names())
+    is_tiered = terms.get_column("reach").is_not_null()
+    if is_tiered.all():
+        priced = _in_columns(lines, at, keys, terms) or _one_by_one(lines, at, keys, known)
+    else:
+        priced = _one_by_one(lines, at, keys, known)
+    known.keys.put(dict.fromkeys(keys))
+    return priced
+
+
+def _in_columns(
+    lines: Lines, at: Sequence[int], keys: Sequence[Key], terms: pl.DataFrame
+) -> tuple[pl.Series, pl.Series] | None:
+    """Lines of tiered prices, their TERMS given; None where a number might be too large."""
+    distinct = list(dict.fromkeys(keys))
+    slots = {key: slot for slot, key in enumerate(distinct)}
+    quantities = cast("list[int]", [lines.units[line] for line in at])
+    totals = [key.total for key in distinct]
+    priced = tiered_costs(terms, list(map(slots.__getitem__, keys)), quantities, totals)
+    if priced is None:
+        return None
+    cost, before, ends = priced
+    for slot, total in ends:
+        key = distinct[slot]
+        key.total, key.moved, key.curve = total, True, None
+    return cost, before
+
+
+def _one_by_one(
+    lines: Lines, at: Sequence[int], keys: Sequence[Key], known: Known
+) -> tuple[pl.Series, pl.Series]:
     units = lines.units
     pricings = {code: _Pricing.of(known.decisions.values[code]) for code in set(lines.codes)}
-    keys = _keys(lines, at, accounts, known)
     if any(pricing.stateful == "unique" for pricing in pricings.values()):
         _load_seen(lines, at, keys, known)
     costs: list[int | None] = []
@@ -59,8 +93,7 @@ def price_counted(
             key.total, key.moved, key.curve, key.cost = total, True, curve, after
             if stateful is not None:
                 key.keep(stateful, value, known.rows)
-    known.keys.put(keys)
-    return costs, befores
+    return pl.Series(costs, dtype=pl.Int128), pl.Series(befores, dtype=pl.Int128)
 
 
 class _Pricing(NamedTuple):

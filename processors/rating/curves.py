@@ -6,6 +6,7 @@ The same as `projections.pricing.line_cost` from 0, which is the definition.
 from bisect import bisect_left
 from collections.abc import Callable
 from functools import lru_cache
+from math import gcd
 from typing import Final
 
 from projections.pricing import ONE, PRICE_TO_CREDIT, Price
@@ -13,7 +14,6 @@ from schemas.numbers import round_half_even
 
 Curve = Callable[[int], int]
 _DENOMINATOR: Final[int] = PRICE_TO_CREDIT * ONE * ONE
-_HALF: Final = _DENOMINATOR // 2
 
 
 @lru_cache(maxsize=65_536)
@@ -23,6 +23,20 @@ def curve_of(price: Price) -> Curve:
         numerator, denominator = price.terms
         size = price.size
         return lambda total: round_half_even(-(-total // size) * numerator, denominator)
+    tiers = tiers_of(price)
+    assert tiers is not None
+    return _tiered(*tiers)
+
+
+Tiers = tuple[list[int], list[tuple[int, int, int]], int]
+"""The tiers' ends; of each tier where it starts, what came before costs, and its price; and what
+divides both to give credit units."""
+
+
+def tiers_of(price: Price) -> Tiers | None:
+    """A tiered price in integers, in lowest terms; None for another one."""
+    if not price.tiers:
+        return None
     uppers: list[int] = []
     parts: list[tuple[int, int, int]] = []
     lower = base = 0
@@ -38,20 +52,16 @@ def curve_of(price: Price) -> Curve:
             base += (tier.up_to - lower) * tier.amount
             lower = tier.up_to
             uppers.append(tier.up_to)
-    return _tiered(uppers, parts)
+    common = gcd(_DENOMINATOR, *(n for _, cost, amount in parts for n in (cost, amount)))
+    parts = [(start, cost // common, amount // common) for start, cost, amount in parts]
+    return uppers, parts, _DENOMINATOR // common
 
 
-def _tiered(uppers: list[int], parts: list[tuple[int, int, int]]) -> Curve:
-    """By tier: the quantity at which it starts, what came before it costs, and its price."""
-
+def _tiered(uppers: list[int], parts: list[tuple[int, int, int]], denominator: int) -> Curve:
     def curve(total: int) -> int:
         if not total:
             return 0
         start, cost, amount = parts[bisect_left(uppers, total)]
-        exact: int = cost + (total - start) * amount
-        whole, rest = divmod(exact, _DENOMINATOR)
-        if rest > _HALF or (rest == _HALF and whole & 1):
-            return whole + 1
-        return whole
+        return round_half_even(cost + (total - start) * amount, denominator)
 
     return curve

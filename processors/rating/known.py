@@ -15,6 +15,7 @@ from processors.rating.keys import KeyBook
 from processors.rating.lines import Decision, Numbered, Party
 from processors.rating.rows import RatingRow, account_key, contracts_key
 from processors.rating.tables import CHARGED, DECIDED, Table, charged_row, decided_row
+from processors.rating.tiers import TIERED, tiered_row
 from projections.rates.catalog import Catalog
 from projections.rates.choice import AccountTerms, Tariff, edges, standing
 from projections.rates.extract import dimension_of
@@ -60,6 +61,7 @@ class Known:
         self.parties: Numbered[Party] = Numbered(Party())
         self.decided = Table(self.decisions.values, DECIDED, decided_row)
         self.charged = Table(self.parties.values, CHARGED, charged_row)
+        self.tiered = Table(self.decisions.values, TIERED, tiered_row)
         self.keys = KeyBook(self.rows)
         self._metering.clear()
 
