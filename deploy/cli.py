@@ -9,6 +9,7 @@ import typer
 
 import ingest.commands
 from deploy import up
+from deploy.corrections import command as corrections
 from deploy.demo import command as demo
 from deploy.provision import create_topics
 from deploy.reading import command as reading
@@ -81,6 +82,7 @@ demo.register(app)
 simulate.register(app)
 ingest.commands.register(app, settings)
 reading.register(app, settings)
+corrections.register(app, settings)
 
 
 def main() -> None:

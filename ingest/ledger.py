@@ -37,9 +37,16 @@ def look_up(documents: Sequence[Document], kafka: str, topic_prefix: str = "") -
     keys = usage_named(documents)
     if not keys:
         return list(documents)
-    log = Log(kafka, topic_prefix)
+    return entered(documents, ledger_of(keys, Log(kafka, topic_prefix)))
+
+
+def ledger_of(keys: Sequence[Key], log: Log) -> pl.DataFrame:
+    """The ledger rows of the usage of `keys`, in log order.
+
+    Raises LogUnavailable, and LogError for a ledger of another release.
+    """
     try:
-        return entered(documents, rows_of(keys, _frames(log, keys)))
+        return rows_of(keys, _frames(log, keys))
     except FrameError as error:
         raise LogError(f"{log.name(LEDGER.name)}: {error}") from error
 

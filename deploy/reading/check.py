@@ -4,6 +4,7 @@ Rating's rows say what it costs, those of balances who would pay; nothing is wri
 the journal time of the answer is done first, in a copy.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,11 @@ from processors.rating.stage import STAGE as RATING
 from projections.balances.books import CATALOG, Books
 from projections.balances.stage import STAGE as BALANCES
 from projections.entitlement import Question, Tariffs, check
+from projections.rates.extract import load_data
 from projections.rows import Rows
-from schemas.numbers import CREDIT_DECIMALS, format_units
-from schemas.times import format_instant
+from schemas.errors import ConfigurationError
+from schemas.numbers import CREDIT_DECIMALS, NumberError, Quantity, format_units
+from schemas.times import TimeError, format_instant, parse_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,32 @@ class Asked:
     data: Any = None
     contract: str | None = None
     time: int | None = None
+
+
+def asked(
+    account: str,
+    product: str,
+    quantity: str,
+    data: str | None,
+    contract: str | None,
+    time: str | None,
+) -> Asked:
+    """The question out of texts. Raises ConfigurationError that names what is wrong with one."""
+    try:
+        return Asked(
+            account,
+            product,
+            Quantity.parse(quantity).units,
+            None if data is None else load_data(data.encode()),
+            contract,
+            None if time is None else parse_instant(time),
+        )
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"--data: {error}") from error
+    except NumberError as error:
+        raise ConfigurationError(f"QUANTITY: {error}") from error
+    except TimeError as error:
+        raise ConfigurationError(f"--time: {error}") from error
 
 
 def tariffs_of(rows: Rows[RatingRow], account: str) -> Tariffs:

@@ -1,4 +1,4 @@
-"""The commands that read and prove: balance, alerts, lag, reconcile, rebuild."""
+"""The commands that read and prove: balance, check, contract show, alerts, lag, reconcile …"""
 
 import json
 import sys
@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 
 from deploy.reading import balance as balances
+from deploy.reading import check as checks
+from deploy.reading import contract as contracts
 from deploy.reading import lag as lags
 from deploy.reading import report as reports
 from deploy.reading.alerts import one_line, read_alerts
@@ -22,6 +24,7 @@ from projections.fold.rebuild import Rebuilder, Rebuilt
 from schemas.errors import ConfigurationError
 
 STAGES: Final = {"rating": (RATING,), "balances": (BALANCES,), "all": (RATING, BALANCES)}
+DENIED_EXIT: Final = 3
 _SHOWN_KEYS: Final = 10
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -29,6 +32,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
     """Add the commands to `app`; `settings` is called when one of them runs."""
     _register_balance(app, settings)
+    _register_check(app, settings)
+    _register_contract(app, settings)
     _register_alerts(app, settings)
     _register_lag(app, settings)
     _register_reconcile(app, settings)
@@ -49,6 +54,64 @@ def _register_balance(app: typer.Typer, settings: Callable[[], Settings]) -> Non
             _print_json(entry)
         else:
             balances.show(entry, Console())
+
+
+def _register_check(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    @app.command("check")
+    def check(
+        account: Annotated[str, typer.Argument(help="the account's id")],
+        product: Annotated[str, typer.Argument(help="the product's id")],
+        quantity: Annotated[str, typer.Argument(help="of the line that would be drawn")],
+        *,
+        data: Annotated[
+            str | None, typer.Option(help="the event's data, JSON: dimensions, limits' entities")
+        ] = None,
+        contract: Annotated[str | None, typer.Option(help="which the event would name")] = None,
+        time: Annotated[str | None, typer.Option(help="event time; default: the journal's")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """May the account use so much now? Exit code 0: allowed, 3: denied; nothing is written.
+
+        Answered as the line would be drawn at the stated position. The quantity is the line's: of a
+        `max` product the rise, of a `unique` one the first sights.
+        """
+        asked = checks.asked(account, product, quantity, data, contract, time)
+        answer = checks.read_check(surroundings(settings()), asked)
+        if as_json:
+            _print_json(answer)
+        else:
+            checks.show(answer, Console())
+        if not answer["allowed"]:
+            raise typer.Exit(DENIED_EXIT)
+
+
+def _register_contract(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+    @group.callback()
+    def contract() -> None:
+        """Contracts: what was agreed, and how it changed."""
+
+    @group.command("show")
+    def show(
+        contract: Annotated[str, typer.Argument(help="the contract's id")],
+        *,
+        account: Annotated[str, typer.Option(help="the account that it is of")],
+        as_json: AsJson = False,
+    ) -> None:
+        """Show a contract's history: what changed, from when on, why, by whom; then its terms."""
+        entry = contracts.read_contract(surroundings(settings()), account, contract)
+        if entry is None:
+            typer.echo(
+                f"no contract {contract} of account {account} (or none folded yet)", err=True
+            )
+            raise typer.Exit(1)
+        if as_json:
+            _print_json(entry)
+        else:
+            contracts.show(entry, Console())
+
+    app.add_typer(group, name="contract")
 
 
 def _register_alerts(app: typer.Typer, settings: Callable[[], Settings]) -> None:

@@ -78,7 +78,16 @@ def read_fixed(
         if len({reader.position.reached for reader in readers}) == 1:
             return answer
         time.sleep(_PAUSE_SECONDS)
+    return ask(read_whole(snapshots, partition, stages))
+
+
+def read_whole(snapshots: SnapshotReader, partition: int, stages: Sequence[str]) -> list[FixedRows]:
+    """Every row of the stages, of the same place in the journal where that can be had."""
     readers = [FixedRows(snapshots, partition, stage) for stage in stages]
-    for reader in readers:
-        reader.take_whole()
-    return ask(readers)
+    for _ in range(ATTEMPTS):
+        for reader in readers:
+            reader.take_whole()
+        if len({reader.position.reached for reader in readers}) == 1:
+            break
+        time.sleep(_PAUSE_SECONDS)
+    return readers

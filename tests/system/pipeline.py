@@ -18,6 +18,7 @@ import polars as pl
 from rich.console import Console
 
 from deploy.provision import create_topics
+from deploy.reading.balance import read_balance
 from deploy.reading.reconcile import reconcile
 from deploy.reading.report import Report
 from deploy.reading.surroundings import Surroundings, surroundings
@@ -27,13 +28,10 @@ from deploy.supervisor import Child, Supervisor, worker
 from deploy.workers import WORKERS
 from ingest.documents import send_documents
 from processors.rating.stage import STAGE as RATING
-from projections.balances.row import decode_row
 from projections.balances.stage import STAGE as BALANCES
-from projections.balances.summary import summarise
 from projections.fold.log import Read
 from schemas.documents import Document, parse_document
 from schemas.frames import decode_journal, decode_ledger, decode_rated
-from schemas.partition import partition_of
 from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, USAGE, Topic
 
 _POLL_SECONDS: Final = 0.1
@@ -118,9 +116,9 @@ class Pipeline:
 
     def balance(self, account: str) -> dict[str, Any]:
         """The account's balance as `drawdown balance` tells it."""
-        partition = partition_of(account, self.settings.partitions)
-        row = self.around.snapshots.take(partition, BALANCES, (account,)).rows[account]
-        return summarise(decode_row(row))
+        entry = read_balance(self.around, account)
+        assert entry is not None, account
+        return {name: entry[name] for name in ("available", "overage", "consumed", "grants")}
 
     def ledger(self) -> pl.DataFrame:
         """Every posting, each position once."""

@@ -1,0 +1,1 @@
+"""Corrections that an operator asks for: backfills, reviewed before they are sent, and replays."""
