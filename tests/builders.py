@@ -81,7 +81,7 @@ class Outcome:
 
 
 def drawn_by_columns(parts: Iterable[pl.DataFrame], keep: int = 0) -> Outcome:
-    """The columnar fold over the parts: a commit after each, which `keep` rows in memory survive."""
+    """The columnar fold over the parts: a commit after each, of which `keep` rows stay cached."""
     reader, ledgers = MemoryReader(), []
     books = Books(reader)
     outcome = Outcome(pl.DataFrame(), [], [], {})

@@ -83,7 +83,6 @@ def _apply_document(step: Step) -> None:
             return
         if isinstance(document, Command):
             step.books.put_command(row.account, document.kind, document.id, _digest(document))
-        row.known_at = clock
         _finish(row, step)
         do_what_is_due(row, clock, step)
     step.books.put(row)
@@ -91,7 +90,7 @@ def _apply_document(step: Step) -> None:
 
 def _opened(account: Account, step: Step) -> BalanceRow:
     clock = step.rated["at"]
-    row = BalanceRow(account.id, clock, clock, TermsRow(""))
+    row = BalanceRow(account.id, clock, TermsRow(""))
     row.scopes = {ACCOUNT: Scope(), WALLET: Scope()}
     step.books.open(row)
     return row

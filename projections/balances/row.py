@@ -135,15 +135,14 @@ class BalanceRow:
     """The hot row of one account.
 
     `fired` holds the thresholds that are not armed, by (scope, rule, threshold, grant), and whether
-    that was told; `told` the local day on which a rule that speaks at most daily did. `known_at` is
-    journal time of the last document or command; `due` the next instant at which something is due.
+    that was told; `told` the local day on which a rule that speaks at most daily did. `clock` is the
+    journal time of the last that happened to the account, `due` when something is due next.
     `retired` counts the grants that left the row, `retired_consumed` what they paid,
     `last_retired` names the head of their list. `plan` and `settled` live in memory only.
     """
 
     account: str
     clock: int
-    known_at: int
     terms: TermsRow
     due: int | None = None
     issued_grants: int = 0

@@ -127,7 +127,6 @@ def _settled(row: BalanceRow) -> str:
     """All that no quick line moves."""
     return _compact(
         [
-            row.known_at,
             row.due,
             row.issued_grants,
             [row.retired, row.retired_consumed, row.last_retired],
@@ -173,8 +172,8 @@ def _scope(scope: Scope) -> list[object]:
 
 def _decode_hot(parts: list[Any]) -> BalanceRow:
     account, clock, moved, counted, amounts, rest = parts
-    known_at, due, issued, retired, grants, scopes, owed, fired, told = rest
-    row = BalanceRow(account, clock, known_at, TermsRow(""), due, issued, *retired)
+    due, issued, retired, grants, scopes, owed, fired, told = rest
+    row = BalanceRow(account, clock, TermsRow(""), due, issued, *retired)
     for at, (name, state, whole, expired, rolled, voided, refunded, ended_at) in enumerate(grants):
         remaining, consumed = moved[2 * at : 2 * at + 2]
         spread = (remaining, consumed, expired, rolled, voided, refunded)

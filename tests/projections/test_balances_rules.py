@@ -115,7 +115,7 @@ def test_a_line_is_drained_in_order_and_the_rest_is_overage() -> None:
         ("overage", None, "1"),
     ]
     ordinals = outcome.ledger.get_column("ordinal").to_list()[4:]
-    assert ordinals == [65_536, 65_537, 65_538, 65_539]
+    assert ordinals == [(1 << 32) + number for number in range(4)]
     assert held(outcome)["available"] == "5"
     assert held(outcome)["overage"] == "1"
     assert alerts(outcome)[4:] == [("overage.started",)]
