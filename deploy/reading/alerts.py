@@ -13,7 +13,17 @@ from schemas.topics import ALERTS
 
 POLL_SECONDS: Final = 0.5
 MOST_REMEMBERED: Final = 1_000_000
-_LISTED: Final = ("rule", "threshold", "grant", "amount", "available", "issued")
+_LISTED: Final = (
+    "contract",
+    "rule",
+    "threshold",
+    "entity",
+    "grant",
+    "request",
+    "amount",
+    "available",
+    "issued",
+)
 
 
 class Seen:

@@ -2,7 +2,8 @@
 
 The key is (subject, source, id); the same content is the same type, contract and bytes of `data`
 (credits.md section 9). A duplicate must repeat an event that was accepted before it, a conflict
-must contradict one: a record dropped for no reason would be lost usage.
+must contradict one: a record dropped for no reason would be lost usage. A backfilled event must not
+have been priced otherwise: the claims of admission do not reach back so far.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,12 @@ import polars as pl
 from deploy.reading.evidence import Evidence
 from deploy.reading.outcomes import Repeat
 from deploy.reading.report import Invariant
-from schemas.frames import JournalKind
+from schemas.documents import Backfill, parse_document
+from schemas.frames import JournalKind, RatedKind
 from schemas.reasons import Reason
 
 _KEY: Final = ["account", "source", "id"]
+_PLACE: Final = ["journal_offset", "row"]
 
 
 def check_keys(evidence: Evidence, repeats: Sequence[Repeat], found: Invariant) -> None:
@@ -36,6 +39,33 @@ def check_keys(evidence: Evidence, repeats: Sequence[Repeat], found: Invariant) 
         )
     for offset, reason in _unjustified(events, repeats):
         found.differ(f"{where} offset {offset}: dropped as {reason}, but it repeats nothing")
+
+    for row in _backfilled_twice(evidence):
+        place = f"{row['journal_offset']}:{row['row']}"
+        found.differ(
+            f"rated [{evidence.partition}] at {place}: {row['account']}, {row['source']},"
+            f" {row['id']} was priced for {row['product']} by a backfill, and otherwise too"
+        )
+
+
+def _backfilled_twice(evidence: Evidence) -> Iterator[dict[str, object]]:
+    """Lines of backfilled events whose product was priced of the same event by another record."""
+    documents = evidence.journal.rows.filter(pl.col("kind") == int(JournalKind.CREDITS))
+    backfills = documents.filter(
+        pl.col("data").map_elements(_is_backfill, return_dtype=pl.Boolean)
+    ).select(*_PLACE)
+    lines = evidence.rated.rows.filter(
+        (pl.col("kind") == int(RatedKind.LINE)) & pl.col("mirror").is_null()
+    )
+    line = [*_KEY, "product"]
+    backfilled = lines.join(backfills, on=_PLACE, how="semi")
+    others = lines.join(backfilled, on=line, how="semi")
+    yield from others.filter(pl.struct(line).is_duplicated()).iter_rows(named=True)
+
+
+def _is_backfill(data: bytes) -> bool:
+    # Valid or not: what was refused has no lines.
+    return b"backfill" in data and isinstance(parse_document(data), Backfill)
 
 
 def _folded_twice(events: pl.DataFrame, window: int) -> Iterator[dict[str, object]]:

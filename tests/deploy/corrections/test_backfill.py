@@ -118,13 +118,10 @@ def world() -> Logs:
 
 def effects(logs: Logs, *commands: Backfill) -> AccountEffects:
     """What commands would change of the only account."""
-    readers = []
-    for snapshot in (logs.rating, logs.balances):
-        reader = MemoryReader()
-        reader.rows = dict(snapshot.rows)
-        readers.append(reader)
-    (found,) = effects_of(commands, *readers, logs.rating.position.clock)
-    assert [reader.rows for reader in readers] == [logs.rating.rows, logs.balances.rows]
+    rating, balances = MemoryReader(), MemoryReader()
+    rating.rows, balances.rows = dict(logs.rating.rows), dict(logs.balances.rows)
+    (found,) = effects_of(commands, rating, balances, logs.rating.position.clock)
+    assert (rating.rows, balances.rows) == (logs.rating.rows, logs.balances.rows)
     return found
 
 

@@ -5,8 +5,8 @@ from functools import cache
 import polars as pl
 
 from projections.balances.wire import RetiredRow, TallyRow, decode_row, encode_row
-from schemas.frames import FrameKind, decode_ledger
-from tests.deploy.reading.contracts import contract_traffic, kinds
+from schemas.frames import FrameKind, Source, decode_ledger
+from tests.deploy.reading.contracts import DAY_SECONDS, contract_traffic, kinds
 from tests.deploy.reading.pipeline import Logs, Traffic, admit, fold
 from tests.deploy.reading.test_prove import broken, change_frame, findings
 
@@ -55,6 +55,17 @@ def test_contracts_corrections_and_endings_hold_every_invariant() -> None:
     figures = found["I3"].figures
     assert figures["fees"] > 0
     assert figures["retired"] > 30
+
+
+def test_i2_a_backfill_of_what_was_priced_before() -> None:
+    """Usage that came as usage too is charged twice."""
+    sent = Traffic(tuple(list(log) for log in traffic().sent))  # type: ignore[arg-type]
+    usage = next(r for r in sent.sent[Source.USAGE] if b'"e4"' in (r.value or b""))
+    event = (usage.value or b"").decode()
+    sent.document(42 * DAY_SECONDS, "backfill", id="again", account="acme", event=event)
+    found = findings(fold(admit(sent)))
+    assert {code for code, each in found.items() if not each.holds} == {"I2"}
+    assert "by a backfill, and otherwise too" in found["I2"].differences[0]
 
 
 def test_i3_overage_that_no_multiplier_explains() -> None:
