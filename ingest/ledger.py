@@ -21,7 +21,8 @@ from schemas.partition import partition_of
 from schemas.reasons import Reason
 from schemas.topics import LEDGER
 
-_PLACE: Final = ("journal_offset", "row", "ordinal")
+_PLACE: Final = ("account", "journal_offset", "row", "ordinal")
+"""Where a row stands: each partition has a journal of its own, and an account one partition."""
 _USAGE: Final = ("account", "source", "id")
 
 Key = tuple[str, str, str]
@@ -73,7 +74,7 @@ def usage_named(documents: Iterable[Document]) -> list[Key]:
 
 
 def rows_of(keys: Iterable[Key], frames: Iterable[bytes]) -> pl.DataFrame:
-    """The ledger rows of the usage of `keys` in `frames`, in log order.
+    """The ledger rows of the usage of `keys` in `frames`, each account's in log order.
 
     What a restarted writer wrote twice stands there once. Raises FrameError.
     """

@@ -21,8 +21,8 @@ NOW = parse_instant("2026-01-10T00:00:00Z")
 SEATS = SetSeats(id="s1", account="acme", contract="k", seats=3)
 
 
-def void(event: str) -> VoidUsage:
-    return VoidUsage(id=f"v-{event}", account="acme", source="api", event=event)
+def void(event: str, account: str = "acme") -> VoidUsage:
+    return VoidUsage(id=f"v-{event}", account=account, source="api", event=event)
 
 
 def backfill(event: str, **changes: str) -> Backfill:
@@ -31,7 +31,7 @@ def backfill(event: str, **changes: str) -> Backfill:
     return Backfill(id=f"b-{event}", account="acme", event=text)
 
 
-def frame(events: Iterable[str]) -> bytes:
+def frame(events: Iterable[str], account: str = "acme") -> bytes:
     """A ledger frame of one free line of each event, at journal offsets 0, 1 …"""
     line = dict.fromkeys(LEDGER_SCHEMA) | {
         "source": "api",
@@ -42,7 +42,7 @@ def frame(events: Iterable[str]) -> bytes:
     }
     rows = ledger_frame(
         [
-            Posting(offset, 0, 0, NOW, "acme", "consumed", None, 0, line | {"id": event})
+            Posting(offset, 0, 0, NOW, account, "consumed", None, 0, line | {"id": event})
             for offset, event in enumerate(events)
         ]
     )
@@ -55,6 +55,13 @@ def test_the_ledger_is_read_for_the_usages_that_are_named_and_repeats_count_once
     )
     assert ledger.get_column("id").to_list() == ["e1", "e3"]
     assert ledger.schema == LEDGER_SCHEMA
+
+
+def test_accounts_of_two_partitions_may_stand_at_the_same_place() -> None:
+    ledger = rows_of(
+        usage_named([void("e1"), void("e1", "globex")]), [frame(["e1"]), frame(["e1"], "globex")]
+    )
+    assert ledger.get_column("account").to_list() == ["acme", "globex"]
 
 
 def test_each_void_is_filled_in_and_all_else_is_left_as_it_is() -> None:
