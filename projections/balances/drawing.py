@@ -54,6 +54,7 @@ def _pay(
         tally.short += verdict.short
         tally.overage += verdict.overage
         step.post(row.account, OVERAGE, None, verdict.overage, line, unauthorised=denied)
-        overage.move(row, scope, key, product, verdict.overage, step)
+        debtor = overage.Debtor(scope, key, product, line["time"])
+        overage.move(row, debtor, verdict.overage, step)
     if tallied or verdict.short:
         step.books.put_tally(row.account, key, tally)

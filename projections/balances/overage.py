@@ -1,20 +1,45 @@
 """Overage: what no grant paid, and how it goes away again (credits.md section 5)."""
 
+from dataclasses import dataclass
+from typing import Final
+
 from projections.balances.alerts import OVERAGE_CAPPED, OVERAGE_DUE, OVERAGE_STARTED
 from projections.balances.burn import admits, belongs
 from projections.balances.postings import REPAID, SETTLED
 from projections.balances.row import BalanceRow, GrantRow, Owed
 from projections.balances.step import Step
-from projections.balances.terms import account_terms, billing_period, cap_of, terms_now
+from projections.balances.terms import (
+    account_terms,
+    billing_period,
+    cap_of,
+    terms_at,
+    terms_now,
+)
 from schemas.numbers import CREDIT_DECIMALS, format_units, round_half_even
 from schemas.periods import local_day
 
-_INVOICED = ""
-"""The key of what was added up for an invoice: no key of a line is empty."""
+_INVOICED: Final = ""
+"""The key of what stands until it is settled: no key of a line is empty."""
+_MOST: Final = 128
+"""Places of an account: beyond them a key's overage is as old as its oldest."""
+
+Place = tuple[str, str, int]
+"""Scope, key and local day of what is owed."""
 
 
-def move(row: BalanceRow, scope: str, key: str, product: str, amount: int, step: Step) -> None:
+@dataclass(frozen=True, slots=True)
+class Debtor:
+    """Whose overage moves: the line's scope, key and product, and its event time."""
+
+    scope: str
+    key: str
+    product: str
+    time: int
+
+
+def move(row: BalanceRow, debtor: Debtor, amount: int, step: Step) -> None:
     """Add `amount` (negative: take away) to what is owed for a key; tell of what that reaches."""
+    scope = debtor.scope
     counted = row.scopes[scope]
     before = counted.overage
     counted.overage += amount
@@ -23,23 +48,29 @@ def move(row: BalanceRow, scope: str, key: str, product: str, amount: int, step:
         terms = terms_now(row, scope)
         counted.period_end = billing_period(row, terms, step.now.at)[1]
     if amount < 0:
-        amount += _take_off(row, scope, key, -amount)
+        amount += _take_off(row, scope, debtor.key, -amount)
     if amount:
-        place = owed_place(row, scope, key, step.now.at)
-        _add(row, place, product, amount)
+        place = owed_place(row, scope, debtor.key, debtor.time, step.now.at)
+        _add(row, place, debtor.product if place[1] else None, amount)
     if before <= 0 < counted.overage:
         counted.started_at = step.now.at
         step.alert(OVERAGE_STARTED, row.account, scope, amount=counted.overage)
 
 
-def owed_place(row: BalanceRow, scope: str, key: str, clock: int) -> tuple[str, str, int]:
-    """Where overage of a key is kept at journal time: where grants repay it, by local day."""
-    if terms_now(row, scope).overage.settle == "invoice":
-        return scope, key, 0
-    return scope, key, local_day(clock, account_terms(row.terms.document).time_zone)[0]
+def owed_place(row: BalanceRow, scope: str, key: str, time: int, clock: int) -> Place:
+    """Where overage of a key is kept: in one sum, or where grants repay it by key and local day.
+
+    By the terms in force at event time `time`; the day is that of journal time.
+    """
+    if terms_at(row, scope, time).overage.settle == "invoice":
+        return scope, _INVOICED, 0
+    day = local_day(clock, account_terms(row.terms.document).time_zone)[0]
+    if len(row.owed) >= _MOST:
+        return next((place for place in row.owed if place[:2] == (scope, key)), (scope, key, day))
+    return scope, key, day
 
 
-def _add(row: BalanceRow, place: tuple[str, str, int], product: str | None, amount: int) -> None:
+def _add(row: BalanceRow, place: Place, product: str | None, amount: int) -> None:
     owed = row.owed.setdefault(place, Owed(product, 0))
     owed.amount += amount
     if not owed.amount:
@@ -98,7 +129,6 @@ def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
         if (
             owed.product is None
             or owed.amount <= 0
-            or terms_now(row, scope).overage.settle != "next_grant"
             or not belongs(grant, scope)
             or not admits(grant, owed.product, step.books.tags(owed.product))
         ):
@@ -118,14 +148,8 @@ def repay(row: BalanceRow, grant: GrantRow, step: Step) -> None:
 
 
 def end_period(row: BalanceRow, scope: str, step: Step) -> None:
-    """A billing period ends: tell what it added, and put what is to be invoiced into one sum."""
+    """A billing period ends: tell what it added."""
     counted = row.scopes[scope]
     added, counted.added, counted.period_end = counted.added, 0, None
     if added:
         step.alert(OVERAGE_DUE, row.account, scope, amount=added)
-    if terms_now(row, scope).overage.settle != "invoice":
-        return
-    places = [place for place in row.owed if place[0] == scope]
-    total = sum(row.owed.pop(place).amount for place in places)
-    if total:
-        row.owed[scope, _INVOICED, 0] = Owed(None, total)

@@ -218,7 +218,7 @@ def _owes_plainly(row: BalanceRow, plan: Plan, group: Group) -> bool:
     key = group.key
     if not (plan.plain[scope] and going_on) or key is None:
         return False
-    owed = row.owed.get(owed_place(row, scope, key, group.clock))
+    owed = row.owed.get(owed_place(row, scope, key, group.first, group.clock))
     return owed is not None and owed.amount > 0
 
 
@@ -260,7 +260,7 @@ def _move(row: BalanceRow, payer: GrantRow | None, group: Group, books: Books) -
         counted = row.scopes[scope]
         counted.overage += cost
         counted.added += cost
-        row.owed[owed_place(row, scope, key, group.clock)].amount += cost
+        row.owed[owed_place(row, scope, key, group.first, group.clock)].amount += cost
         tally.overage += cost
         tally.short += cost
     else:

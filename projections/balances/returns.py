@@ -99,7 +99,8 @@ def give_back(row: BalanceRow, scope: str, line: Mapping[str, Any], step: Step) 
         _return_to(row, name, amount, line, step)
     if back.owed or not back.grants:
         step.post(row.account, OVERAGE, None, -back.owed, line)
-        overage.move(row, scope, key, line["product"], -back.owed, step)
+        debtor = overage.Debtor(scope, key, line["product"], line["time"])
+        overage.move(row, debtor, -back.owed, step)
     step.books.put_tally(row.account, key, tally)
 
 

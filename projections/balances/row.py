@@ -115,7 +115,7 @@ class Scope:
 
 @dataclass(slots=True)
 class Owed:
-    """Unsettled overage of a key, oldest first; `product` None once it was invoiced."""
+    """Unsettled overage, oldest first; `product` None where it stands until it is settled."""
 
     product: str | None
     amount: int
@@ -135,7 +135,7 @@ class BalanceRow:
     """The hot row of one account.
 
     `fired` holds the thresholds that are not armed, by (scope, rule, threshold, grant), and whether
-    that was told; `told` the local day on which a rule that speaks at most daily did. `clock` is the
+    that was told; `told` the local day on which a rule that speaks at most daily did. `clock` is
     journal time of the last that happened to the account, `due` when something is due next.
     `retired` counts the grants that left the row, `retired_consumed` what they paid,
     `last_retired` names the head of their list. `plan` and `settled` live in memory only.
