@@ -6,7 +6,7 @@ the limits leaves them as they were.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeVar, cast
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from processors.rating.rows import quantity_key, seen_key
 from processors.rating.tiers import TIERED, tiered_costs
 from projections.pricing import COST_LIMIT, QUANTITY_LIMIT, Price, line_cost
 
+T = TypeVar("T")
 _SHIFT: Final = 32
 """A key's number is of a party and, below this bit, of a decision."""
 
@@ -31,14 +32,36 @@ def price_counted(
     `max` and `unique` lines are written into `lines`.
     """
     keys = _keys(lines, at, accounts, known)
-    terms = known.tiered.of([lines.codes[line] for line in at], TIERED.names())
-    is_tiered = terms.get_column("reach").is_not_null()
-    if is_tiered.all():
-        priced = _in_columns(lines, at, keys, terms) or _one_by_one(lines, at, keys, known)
-    else:
-        priced = _one_by_one(lines, at, keys, known)
+    codes = [lines.codes[line] for line in at]
+    terms = known.tiered.of(codes, TIERED.names())
+    listed = list(zip(codes, terms.get_column("reach").is_not_null(), strict=True))
+    decisions = known.decisions.values
+    singly = {decisions[code].product for code, tiered in set(listed) if not tiered}
+    parts = [n for n, code in enumerate(codes) if decisions[code].product not in singly]
+    found = _in_columns(lines, _at(at, parts), _at(keys, parts), terms[parts]) if parts else None
+    if found is None or len(parts) < len(at):
+        others = sorted(set(range(len(at))).difference(parts if found else ()))
+        priced = _one_by_one(lines, _at(at, others), _at(keys, others), known)
+        found = _merged(len(at), (others, priced), (parts, found))
     known.keys.put(dict.fromkeys(keys))
-    return priced
+    return found
+
+
+def _merged(
+    height: int, *parts: tuple[Sequence[int], tuple[pl.Series, pl.Series] | None]
+) -> tuple[pl.Series, pl.Series]:
+    """The parts' columns, each value at its place."""
+    empty = pl.Series([None], dtype=pl.Int128)
+    cost, before = empty.new_from_index(0, height), empty.new_from_index(0, height)
+    for places, columns in parts:
+        if columns is not None:
+            cost.scatter(places, columns[0])  # in place
+            before.scatter(places, columns[1])
+    return cost, before
+
+
+def _at(values: Sequence[T], places: Sequence[int]) -> Sequence[T]:
+    return values if len(places) == len(values) else [values[place] for place in places]
 
 
 def _in_columns(

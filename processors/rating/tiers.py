@@ -77,7 +77,8 @@ def _curve(name: str) -> pl.Expr:
 
 def _of_tier(total: pl.Expr, name: str) -> pl.Expr:
     """A column of the tier that a quantity reaches; of what has no end the comparison is null."""
-    chosen = pl.when(total <= pl.col("upper0")).then(pl.col(f"{name}0"))
-    for tier in range(1, MOST_TIERS - 1):
-        chosen = chosen.when(total <= pl.col(f"upper{tier}")).then(pl.col(f"{name}{tier}"))
-    return chosen.otherwise(pl.col(f"{name}{MOST_TIERS - 1}"))
+    chosen = pl.col(f"{name}{MOST_TIERS - 1}")
+    for tier in reversed(range(MOST_TIERS - 1)):
+        reached = total <= pl.col(f"upper{tier}")
+        chosen = pl.when(reached).then(pl.col(f"{name}{tier}")).otherwise(chosen)
+    return chosen
