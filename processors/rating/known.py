@@ -17,8 +17,9 @@ from processors.rating.rows import RatingRow, account_key, contracts_key
 from processors.rating.tables import CHARGED, DECIDED, Table, charged_row, decided_row
 from processors.rating.tiers import TIERED, tiered_row
 from projections.rates.catalog import Catalog
-from projections.rates.choice import AccountTerms, Tariff, edges, standing
+from projections.rates.choice import AccountTerms, edges, standing
 from projections.rates.extract import dimension_of
+from projections.rates.tariff import Tariff
 from projections.rows import Rows
 from schemas.documents import Product
 from schemas.frames import RatedKind
