@@ -25,6 +25,7 @@ from processors.rating.documents import (
 from processors.rating.gather import gather, rated_frame
 from processors.rating.known import Known
 from processors.rating.lines import Decision, Lines, Usage
+from processors.rating.prefetch import rows_of_accounts, rows_of_document
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
 from processors.rating.rows import RatingRow
@@ -69,6 +70,8 @@ def rate(
         at=pl.max_horizontal(pl.col("received_at").cum_max(), pl.lit(clock, pl.Int64))
     )
     documents = _documents(batch)
+    found = (document for document in documents.values() if not isinstance(document, Refusal))
+    known.rows.load(key for document in found for key in rows_of_document(document))
     parts: list[pl.DataFrame] = []
     for columnar, stretches in groupby(_stretches(batch, documents), key=itemgetter(2)):
         places = [(start, stop) for start, stop, _ in stretches]
@@ -107,12 +110,14 @@ def _stretches(batch: pl.DataFrame, documents: _Documents) -> Iterator[tuple[int
 def _plainly(stretch: pl.DataFrame, known: Known) -> list[Rated]:
     rated: list[Rated] = []
     reference = ReferenceRating(known.rows, 0, known.catalog)
+    known.rows.load(rows_of_accounts(stretch.get_column("account").drop_nulls()))
     for row in stretch.iter_rows(named=True):
         rated += reference.rate({**row, "received_at": row["at"]})
         if row["kind"] == JournalKind.CATALOG:
             known.forget(None)
-        elif row["account"] is not None:
+        elif row["kind"] == JournalKind.CREDITS:
             known.forget(row["account"])
+        if row["account"] is not None:
             known.keys.forget(row["account"])
     return rated
 

@@ -25,8 +25,8 @@ from schemas.documents import Product
 from schemas.frames import RatedKind
 from schemas.reasons import Reason
 
-MOST: Final = 500_000
-"""Entries kept before all is forgotten: some hundred megabytes."""
+MOST: Final = 300_000
+"""Entries kept before all is forgotten: a hundred megabytes."""
 _NEVER, _ALWAYS = -(2**63), 2**63
 _Key = tuple[str | bool | int | None, ...]
 
@@ -84,10 +84,12 @@ class Known:
 
     def trim(self) -> None:
         """Start anew where too much is known. Not while a batch goes by the numbers."""
-        size = len(self.decisions.values) + len(self.parties.values) + self.keys.size
+        size = len(self.decisions.values) + len(self.parties.values)
         size += sum(metering.size for metering in self._metering.values())
         if size > MOST:
             self._begin()
+        if self.keys.size > MOST:
+            self.keys = KeyBook(self.rows)
 
     def unrated(self, product: str | None, reason: Reason) -> int:
         """The number of an unrated row's decision."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from processors.rating import columnar
+from processors.rating import columnar, known
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
 from processors.rating.rows import decode_row, encode_row
@@ -338,7 +338,7 @@ def _correction(intent: dict[str, Any], rated: list[Rated]) -> dict[str, Any]:
     return document(intent["at"], {**fields, "lines": [voided_line(line) for line in lines]})
 
 
-@pytest.mark.parametrize("few", [0, 3])
+@pytest.mark.parametrize(("few", "most"), [(0, known.MOST), (3, 5)])
 @settings(max_examples=150, deadline=None)
 @given(
     wanted=intents(),
@@ -346,12 +346,13 @@ def _correction(intent: dict[str, Any], rated: list[Rated]) -> dict[str, Any]:
     keep=st.sampled_from((0, 3, 1000)),
 )
 def test_columns_equal_the_reference_for_every_cut(
-    few: int, wanted: list[dict[str, Any]], edges: list[int], keep: int
+    few: int, most: int, wanted: list[dict[str, Any]], edges: list[int], keep: int
 ) -> None:
     frame = journal(list(resolved(wanted)))
     expected, expected_rows = rated_by_reference(frame)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columnar, "FEW", few)
+        patch.setattr(known, "MOST", most)
         actual, actual_rows = rated_by_columns(cuts(frame, edges))
         going_on, going_on_rows = rated_in_one_go(cuts(frame, edges), keep)
     assert_frame_equal(expected, actual)

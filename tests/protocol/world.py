@@ -38,7 +38,7 @@ from schemas.frames import (
     encode,
 )
 from schemas.topics import ALERTS, LEDGER, RATED, Topic
-from tests.builders import at, document, tick, usage
+from tests.rating import at, document, tick, usage
 
 EVENTS = 40
 ACCOUNTS = tuple("abcdef")
