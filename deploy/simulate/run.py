@@ -74,6 +74,7 @@ class Running:
     pending: list[dict[str, Any]] = field(default_factory=list)
     metered: Metered = field(default_factory=Metered)
     claims: dict[Key, Content] = field(default_factory=dict)
+    backfilled: set[tuple[str, str]] = field(default_factory=set)
     rejected: dict[int, Reason] = field(default_factory=dict)
 
     def take(self, index: int, entry: Entry) -> None:
@@ -109,7 +110,14 @@ class Running:
         return Reason.DUPLICATE if self.claims[key] == content else Reason.CONFLICT
 
     def _take_backfill(self, index: int, entry: Entry, command: Backfill) -> None:
-        """Usage of any age, which claims its key too, unless rating refuses it."""
+        """Usage of any age, which claims its key too, unless rating refuses it.
+
+        The same command again claims nothing: it changes nothing, or rating finds a conflict.
+        """
+        identity = command.account, command.id
+        if identity in self.backfilled:
+            self._place(index, entry, _ENTRY_ROW, _journalled(command))
+            return
         usage = decode_structured(command.event.encode())
         reason = None
         if isinstance(usage, Usage):
@@ -120,7 +128,9 @@ class Running:
             return
         self._place(index, entry, _ENTRY_ROW, _journalled(command))
         self.fold()
-        if isinstance(usage, Usage) and index in self.rejected:
+        if index not in self.rejected:
+            self.backfilled.add(identity)
+        elif isinstance(usage, Usage):
             del self.claims[_key(usage)]
 
     def _place(self, index: int, entry: Entry, row: int, columns: dict[str, Any]) -> None:

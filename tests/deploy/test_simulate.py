@@ -77,6 +77,19 @@ def test_where_the_log_is_cut_changes_nothing(name: str) -> None:
     assert report(entries, running.outcome()) == report(entries, run(entries))
 
 
+def test_a_backfill_sent_again_changes_nothing_and_with_another_event_it_is_a_conflict() -> None:
+    def backfill(event: str, name: str) -> str:
+        fields = {"specversion": "1.0", "id": name, "source": "s", "type": "t", "subject": "a"}
+        text = json.dumps({**fields, "time": "2025-06-01T00:00:00Z"})
+        return f"  - {{{AT}, backfill: {{account: a, id: {event}, event: '{text}'}}}}"
+
+    entries = [backfill("b1", "e1"), backfill("b1", "e1"), backfill("b2", "e1")]
+    text = "\n".join(["timeline:", f"  - {{{AT}, account: {{id: a}}}}", *entries])
+    text += "\n" + backfill("b1", "e2")
+    rejected = json.loads(simulate(text, as_json=True))["rejected"]
+    assert [one["reason"] for one in rejected] == ["duplicate", "conflict"]
+
+
 def test_the_json_has_sorted_keys_and_two_spaces() -> None:
     printed = simulate(_scenario("first"), as_json=True)
     assert printed == json.dumps(json.loads(printed), sort_keys=True, indent=2)
