@@ -40,7 +40,7 @@ PRODUCTS = {
     },
     "volume": {
         "model": "volume",
-        "tiers": [{"up_to": "8", "unit_price": "2"}, {"unit_price": "0.25"}],
+        "tiers": [{"up_to": "8", "unit_price": "5"}, {"unit_price": "0.1"}],
     },
 }
 """Each product is metered of events of its own type, and priced as its name says."""
@@ -202,7 +202,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
                     "amount": draw(amounts),
                     "effective_at": format_instant(now),
                     "expires_at": None if life is None else format_instant(now + life * HOUR),
-                    "products": draw(st.sampled_from((None, ["unit", "volume"]))),
+                    **draw(st.sampled_from(({}, {"products": ["unit"]}, {"tags": ["ai"]}))),
                     "rollover": draw(st.sampled_from((None, {"mode": "full", "max_times": 1}))),
                 }
                 rows.append(document(now, grant))
@@ -301,7 +301,13 @@ def test_what_has_no_price_is_denied(question: dict[str, Any], why: str) -> None
     world = World()
     for row in (*catalog(START), document(START, account())):
         world.take(row)
-    usual: dict[str, Any] = {"account": "acme", "product": "unit", "quantity": 1, "time": START, "clock": START}
+    usual: dict[str, Any] = {
+        "account": "acme",
+        "product": "unit",
+        "quantity": 1,
+        "time": START,
+        "clock": START,
+    }
     said = world.check(Question(**(usual | question)))
     assert said == Check(why, 0, None, None)
     assert not said.allowed
