@@ -78,6 +78,21 @@ class Rows(Generic[R]):
         if self._due_at is not None:
             self._watch(key, self._due_at(row))
 
+    def change_all(self, keys: Sequence[str], new: Callable[[], R]) -> list[R]:
+        """The row of each key, a new one where there is none; all are changed.
+
+        For rows of which nothing falls due, many at a time.
+        """
+        self.load(keys)
+        rows = []
+        for key in keys:
+            row = self._cached[key]
+            if row is None:
+                row = self._cached[key] = new()
+            self._changed[key] = None
+            rows.append(row)
+        return rows
+
     def _watch(self, key: str, due: int | None) -> None:
         if due is not None and due != self._watched.get(key):
             self._watched[key] = due

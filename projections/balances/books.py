@@ -8,6 +8,8 @@ catalog.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+import polars as pl
+
 from projections.balances.row import BalanceRow, GrantRow, TermsRow
 from projections.balances.wire import (
     AnyRow,
@@ -42,6 +44,13 @@ def tally_key(account: str, key: str) -> str:
 def key_of(contract: str | None, product: str, match: str, period: int) -> str:
     """What lines are counted by, within an account (credits.md section 3)."""
     return f"{contract or ''}|{product}|{match}|{period}"
+
+
+def tally_key_of_columns() -> pl.Expr:
+    """`tally_key` of rated rows, as a column."""
+    contract = pl.col("contract").fill_null("")
+    parts = ("account", contract, "product", "match", "period")
+    return pl.concat_str(pl.lit("k:"), pl.concat_str(parts, separator="|")).alias("key")
 
 
 def line_key(line: Mapping[str, Any]) -> str:
@@ -116,6 +125,12 @@ class Books:
             row = TallyRow()
         assert isinstance(row, TallyRow), row
         return row
+
+    def tallies(self, keys: list[str]) -> list[TallyRow]:
+        """The tallies under their full keys, new ones made, all of them to be changed."""
+        rows = self.rows.change_all(keys, TallyRow)
+        assert all(type(row) is TallyRow for row in rows)
+        return rows  # type: ignore[return-value]
 
     def put_tally(self, account: str, key: str, row: TallyRow) -> None:
         """The tally was changed."""

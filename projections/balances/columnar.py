@@ -1,9 +1,9 @@
 """Drawing down a whole batch of rated rows; the same result as `projections.balances.reference`.
 
-Per account, the batch's lines are summed by key. Where the sums fit the account's plan (no boundary
-of expiry, threshold, exhaustion, limit or a first overage within), each key is one subtraction and
-its postings are made in columns. Every other account goes line by line through the reference,
-merged with the batch's ticks and documents in log order.
+Per account, the batch's lines are summed by contract and product. Where the sums fit the account's
+plan (no boundary of expiry, threshold, exhaustion, limit or a first overage within), each is one
+subtraction and its postings are made in columns. Every other account goes line by line through the
+reference, merged with the batch's ticks and documents in log order.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from projections.balances.alerts import Alert
-from projections.balances.books import Books, tally_key
+from projections.balances.books import Books, tally_key_of_columns
 from projections.balances.plan import Group, plan_of, take
 from projections.balances.postings import CONSUMED, ORDINAL_BITS, OVERAGE, Posting, ledger_frame
 from projections.balances.reference import fold_row
@@ -22,7 +22,7 @@ from schemas.frames import LEDGER_SCHEMA, RatedKind
 
 _PLACE: Final = ["journal_offset", "row", "ordinal"]
 _UNITS: Final = ("quantity", "cost")
-_GROUP: Final = ("account", "contract", "product", "of_match", "of_period", "tallied")
+_GROUP: Final = ("account", "contract", "product", "of_match", "of_period")
 _FOLDED: Final = [int(kind) for kind in (RatedKind.LINE, RatedKind.TICK, RatedKind.DOCUMENT)]
 
 
@@ -41,14 +41,13 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
     documents = batch.filter(pl.col("kind") == int(RatedKind.DOCUMENT))
     named = documents.get_column("account").to_list()
     accounts = lines.get_column("account").unique(maintain_order=True).to_list()
-    books.load([*accounts, *sorted({name for name in named if name is not None})])
-    sums = _sums(lines, _owing(books, accounts))
-    groups = _groups(sums)
     # A catalog document can change what any line draws from: then all lines go the slow way.
-    excluded: set[str] = set(groups) if None in named else set(named)
-    _load_tallies(books, groups)
-    payers = _take_quickly(groups, sums.height, books, excluded)
+    excluded: set[str] = set(accounts if None in named else named)
+    books.load([*accounts, *sorted({name for name in named if name is not None})])
+    sums = _sums(lines, _owing_by_key(books, accounts))
+    payers = _take_quickly(_groups(sums), sums.height, books, excluded)
     lines = lines.with_columns(_spread(sums, payers))
+    _tally(lines, books)
     ledger = _quick_ledger(lines)
     slow = _slow_rows(batch, lines, excluded)
     postings, alerts, refused = _fold_slowly(slow, books)
@@ -69,9 +68,13 @@ def _spread(sums: pl.DataFrame, payers: list[str | None]) -> pl.Series:
     return of_line.gather(places.explode().arg_sort()).alias("payer")
 
 
-def _owing(books: Books, accounts: list[str]) -> list[str]:
-    """The accounts whose lines may all be overage: what is owed, is owed by key."""
-    return [name for name in accounts if (row := books.account(name)) is not None and row.owed]
+def _owing_by_key(books: Books, accounts: list[str]) -> list[str]:
+    """The accounts of which overage is kept by key: the next grant repays it."""
+    return [
+        name
+        for name in accounts
+        if (row := books.account(name)) is not None and any(key for _, key, _ in row.owed)
+    ]
 
 
 def _sums(lines: pl.DataFrame, owing: list[str]) -> pl.DataFrame:
@@ -80,14 +83,12 @@ def _sums(lines: pl.DataFrame, owing: list[str]) -> pl.DataFrame:
     if lines.height:
         most = max(abs(costs.max()), abs(costs.min()))  # type: ignore[arg-type]
         assert most * lines.height < 10**38, most
-    tallied = pl.col("before").is_not_null()
-    by_key = tallied | pl.col("account").is_in(owing) if owing else tallied
+    by_key = pl.col("account").is_in(owing) if owing else pl.lit(value=False)
     return (
         lines.with_row_index("at_lines")
         .with_columns(
             pl.when(by_key).then("match").alias("of_match"),
             pl.when(by_key).then("period").alias("of_period"),
-            tallied.alias("tallied"),
         )
         .group_by(*_GROUP, maintain_order=True)
         .agg(
@@ -109,9 +110,25 @@ def _groups(sums: pl.DataFrame) -> dict[str, list[Group]]:
     return groups
 
 
-def _load_tallies(books: Books, groups: dict[str, list[Group]]) -> None:
-    keys = ((name, group.key) for name, of in groups.items() for group in of)
-    books.rows.load(tally_key(name, key) for name, key in keys if key is not None)
+def _tally(lines: pl.DataFrame, books: Books) -> None:
+    """What the quick lines drew, by key: of cumulative prices all, of others the overage."""
+    counted = (pl.col("before").is_not_null() & pl.col("payer").is_not_null()) | (
+        pl.col("payer") == _OVERAGE
+    )
+    drawn = lines.filter(counted & (pl.col("cost").to_physical() > pl.lit(0, pl.Int128)))
+    if not drawn.height:
+        return
+    sums = drawn.group_by(tally_key_of_columns(), maintain_order=True).agg(
+        pl.col("payer").first(), pl.col("cost").to_physical().sum()
+    )
+    keys, payers, costs = (column.to_list() for column in sums.get_columns())
+    tallies = books.tallies(keys)
+    for tally, payer, cost in zip(tallies, payers, costs, strict=True):
+        if payer == _OVERAGE:
+            tally.overage += cost
+            tally.short += cost
+        else:
+            tally.drawn[payer] = tally.drawn.pop(payer, 0) + cost
 
 
 _OVERAGE: Final = ""

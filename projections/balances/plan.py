@@ -8,6 +8,8 @@ slow path. As long as a batch of an account's lines fits it, all lines of a key 
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from projections.balances.books import Books, key_of
 from projections.balances.burn import admits, belongs, order_for
 from projections.balances.measures import EXPIRING, alert_scopes, measured
@@ -40,12 +42,11 @@ class Plan:
     plain: dict[str, bool] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Group:
-    """The lines of one key in a batch: span of event times, last journal time, sum of costs.
+class Group(msgspec.Struct, gc=False):
+    """Lines of one account that one grant pays, or none: span of times, sum of costs.
 
-    `place` numbers the batch's groups, `least` is the lowest cost. Where neither the lines are
-    `tallied` nor the account owes, `match` and `period` are None: lines of several keys.
+    `place` numbers the batch's groups, `least` is the lowest cost. `match` and `period` are given
+    where the account owes by key, None for lines of several keys.
     """
 
     place: int
@@ -53,7 +54,6 @@ class Group:
     product: str
     match: str | None
     period: int | None
-    tallied: bool
     first: int
     last: int
     clock: int
@@ -66,10 +66,10 @@ class Group:
         return self.contract or WALLET
 
     @property
-    def key(self) -> str | None:
-        """The key of the lines within their account; None where they are of several."""
+    def key(self) -> str:
+        """The key of the lines within their account; empty where they are of several."""
         if self.match is None or self.period is None:
-            return None
+            return ""
         return key_of(self.contract, self.product, self.match, self.period)
 
 
@@ -188,7 +188,7 @@ def take(
     if total > plan.room:
         return None
     for payer, group in zip(payers, groups, strict=True):
-        _move(row, payer, group, books)
+        _move(row, payer, group)
     plan.room -= total
     row.clock = max(group.clock for group in groups)
     return payers
@@ -215,10 +215,9 @@ def _owes_plainly(row: BalanceRow, plan: Plan, group: Group) -> bool:
     scope = group.scope
     counted = row.scopes[scope]
     going_on = counted.overage > 0 and counted.period_end is not None
-    key = group.key
-    if not (plan.plain[scope] and going_on) or key is None:
+    if not (plan.plain[scope] and going_on):
         return False
-    owed = row.owed.get(owed_place(row, scope, key, group.first, group.clock))
+    owed = row.owed.get(owed_place(row, scope, group.key, group.first, group.clock))
     return owed is not None and owed.amount > 0
 
 
@@ -239,30 +238,18 @@ def _payer(row: BalanceRow, plan: Plan, group: Group, books: Books) -> GrantRow 
         return found
 
 
-def _move(row: BalanceRow, payer: GrantRow | None, group: Group, books: Books) -> None:
+def _move(row: BalanceRow, payer: GrantRow | None, group: Group) -> None:
     cost, scope = group.cost, group.scope
     row.scopes[ACCOUNT].spent += cost
     if scope != WALLET:
         row.scopes[scope].spent += cost
-    if not cost:
-        return
     if payer is not None:
         payer.remaining -= cost
         payer.consumed += cost
         if not payer.remaining:
             row.plan = None
-        if not group.tallied:
-            return
-    key = group.key
-    assert key is not None, group
-    tally = books.tally(row.account, key)
-    if payer is None:
+    elif cost:
         counted = row.scopes[scope]
         counted.overage += cost
         counted.added += cost
-        row.owed[owed_place(row, scope, key, group.first, group.clock)].amount += cost
-        tally.overage += cost
-        tally.short += cost
-    else:
-        tally.drawn[payer.id] = tally.drawn.pop(payer.id, 0) + cost
-    books.put_tally(row.account, key, tally)
+        row.owed[owed_place(row, scope, group.key, group.first, group.clock)].amount += cost
