@@ -75,10 +75,12 @@ class KeyBook:
     def put(self, keys: Iterable[Key]) -> None:
         """Write down those that have moved."""
         moved = [key for key in keys if key.moved]
-        self._rows.load(key.name for key in moved)  # some may have been evicted since
-        for key in moved:
-            maximum = None if key.maximum is None else str(key.maximum)
-            self._rows.put(key.name, QuantityRow(str(key.total), maximum))
+        names = [key.name for key in moved]
+        rows = self._rows.change_all(names, lambda: QuantityRow("0"))
+        for key, row in zip(moved, rows, strict=True):
+            assert isinstance(row, QuantityRow), key.name
+            row.total = str(key.total)
+            row.maximum = None if key.maximum is None else str(key.maximum)
             key.moved = False
 
     def forget(self, account: str) -> None:
