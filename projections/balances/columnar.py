@@ -191,6 +191,8 @@ def _fold_slowly(
     refused: list[Refused] = []
     if not slow.height:
         return postings, alerts, refused
+    counted = slow.filter(pl.col("period").is_not_null())
+    books.rows.load(counted.select(tally_key_of_columns()).to_series().to_list())
     last = slow.get_column("at").item(-1)
     ticked = bool((slow.get_column("kind") == int(RatedKind.TICK)).any())
     watched = set(books.due(last)) if ticked else set()

@@ -216,7 +216,7 @@ COMMANDS: Final[dict[str, Callable[[BalanceRow, Any, Step], Refusal | None]]] = 
 def find(row: BalanceRow, name: str, step: Step) -> GrantRow | None:
     """The grant of this id, retired or not."""
     grant = row.grant(name)
-    if grant is not None:
+    if grant is not None or not row.retired:
         return grant
     retired = step.books.retired(row.account, name)
     return None if retired is None else retired.grant

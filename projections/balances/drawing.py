@@ -12,6 +12,7 @@ from projections.balances.postings import CONSUMED, OVERAGE, REOPENED
 from projections.balances.returns import give_back
 from projections.balances.row import WALLET, BalanceRow
 from projections.balances.step import Step
+from projections.balances.wire import TallyRow
 
 
 def draw_line(row: BalanceRow, line: Mapping[str, Any], step: Step) -> None:
@@ -38,15 +39,16 @@ def _pay(
     verdict = authorise(row, ask, line["cost"], found)
     denied = verdict.why is not None
     key = line_key(line)
-    tallied = line["before"] is not None
-    tally = step.books.tally(row.account, key)
+    cumulative = line["before"] is not None
+    tallied = cumulative or verdict.short > 0
+    tally = step.books.tally(row.account, key) if tallied else TallyRow()
     for part in verdict.slices:
         if part.reopened:
             part.grant.expired -= part.amount
         else:
             part.grant.remaining -= part.amount
         part.grant.consumed += part.amount
-        if tallied:
+        if cumulative:
             tally.drawn[part.grant.id] = tally.drawn.pop(part.grant.id, 0) + part.amount
         kind = REOPENED if part.reopened else CONSUMED
         step.post(row.account, kind, part.grant.id, part.amount, line, unauthorised=denied)
@@ -56,5 +58,5 @@ def _pay(
         step.post(row.account, OVERAGE, None, verdict.overage, line, unauthorised=denied)
         debtor = overage.Debtor(scope, key, product, line["time"])
         overage.move(row, debtor, verdict.overage, step)
-    if tallied or verdict.short:
+    if tallied:
         step.books.put_tally(row.account, key, tally)
