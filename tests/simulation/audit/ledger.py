@@ -1,0 +1,139 @@
+"""The ledger by itself: each line is paid exactly, each grant is conserved (I3), alerts once (I6)."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any, Final
+
+from schemas.frames import RatedKind
+from tests.simulation.audit.prices import rounded
+from tests.simulation.audit.reading import Logs, Row
+from tests.simulation.audit.terms import Terms
+
+ORDINAL_BITS: Final = 32
+_OF_LINE: Final = {"consumed", "reopened", "overage"}
+_ADDS: Final = {"issued", "adjusted", "received"}
+_TAKES: Final = {"consumed", "repaid", "expired", "rolled_over", "voided", "refunded"}
+_SIDEWAYS: Final = {"reopened", "overage", "settled"}
+Grant = tuple[str, str]
+
+
+class LedgerAudit:
+    """Postings as they come; `of` takes the rated rows of one journal row after another."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+        self._paid: dict[tuple[int, int, int], list[Row]] = defaultdict(list)
+        for row in logs.ledger:
+            place = (row["journal_offset"], row["row"], row["ordinal"] >> ORDINAL_BITS)
+            self._paid[place].append(row)
+
+    def of(self, rated: Iterable[Row], terms: Terms) -> Iterator[str]:
+        """Each line's postings sum to its cost; what no grant pays is overage, multiplied."""
+        for line in rated:
+            if line["kind"] != RatedKind.LINE:
+                continue
+            place = (line["journal_offset"], line["row"], line["ordinal"])
+            postings = [
+                row
+                for row in self._paid.get(place, [])
+                if row["posting"] in _OF_LINE and row["id"] == line["id"] and row["source"]
+            ]
+            if not postings:
+                yield f"{place}: a line without a posting"
+                continue
+            yield from (f"{place} {fault}" for fault in self._line(line, postings, terms))
+
+    def _line(self, line: Row, postings: list[Row], terms: Terms) -> Iterator[str]:
+        cost = Fraction(line["cost"])
+        paid = sum(Fraction(row["amount"]) for row in postings if row["grant"] is not None)
+        owed = [Fraction(row["amount"]) for row in postings if row["posting"] == "overage"]
+        if any(row["cost"] != line["cost"] for row in postings):
+            yield f"postings of another cost than {line['cost']}"
+        short = cost - paid
+        times = _multiplier(line, terms)
+        if cost >= 0 or times == 1:
+            if sum(owed) != rounded(short * times):
+                yield f"cost {cost} is paid {paid} and owed {owed}, times {times}"
+        if cost > 0 and any(Fraction(row["amount"]) < 0 for row in postings):
+            yield f"a line of cost {cost} returns credits"
+
+    def finish(self) -> Iterator[str]:
+        """What is to be seen only of the whole ledger, and of the alerts."""
+        yield from self._grants()
+        yield from self._alerts()
+
+    def _grants(self) -> Iterator[str]:
+        """Never more leaves a grant than came, nor more is reopened than expired."""
+        left: dict[Grant, Fraction] = defaultdict(Fraction)
+        broken: dict[Grant, Fraction] = defaultdict(Fraction)
+        used: dict[Grant, Fraction] = defaultdict(Fraction)
+        begun: set[Grant] = set()
+        for row in self._logs.ledger:
+            amount, posting = Fraction(row["amount"]), row["posting"]
+            if row["grant"] is None:
+                if posting not in _SIDEWAYS and amount:
+                    yield f"I3: {posting} {amount} of no grant, {row['account']}"
+                continue
+            grant = (row["account"], row["grant"])
+            if (posting in {"issued", "received"}) == (grant in begun):
+                yield f"I3: {grant} {posting}, begun: {grant in begun}"
+            begun.add(grant)
+            if posting in _ADDS:
+                left[grant] += amount
+            elif posting in _TAKES:
+                left[grant] -= amount
+            elif posting == "reopened":
+                broken[grant] -= amount
+            else:
+                yield f"I3: an unknown posting {posting}"
+            if posting == "expired":
+                broken[grant] += amount
+            if posting in {"consumed", "reopened", "repaid"}:
+                used[grant] += amount
+            if left[grant] < 0 or broken[grant] < 0 or used[grant] < 0:
+                yield (
+                    f"I3: {grant} after {posting} {amount} at {row['journal_offset']}:{row['row']}:"
+                    f" {left[grant]} left, {broken[grant]} expired, {used[grant]} used"
+                )
+        rolled = Counter[str]()
+        for row in self._logs.ledger:
+            if row["posting"] in {"rolled_over", "received"}:
+                sign = 1 if row["posting"] == "received" else -1
+                rolled[row["account"]] += sign * int(Fraction(row["amount"]) * 10**9)
+        for account, difference in rolled.items():
+            if difference:
+                yield f"I3: {account} received {difference} more than rolled over"
+
+    def _alerts(self) -> Iterator[str]:
+        """One id says one thing, one thing has one id, and each grant is told once."""
+        said: dict[str, bytes] = {}
+        names: dict[Any, str] = {}
+        for value in self._logs.alerts:
+            event = json.loads(value)
+            if said.setdefault(event["id"], value) != value:
+                yield f"I6: the alert {event['id']} says {said[event['id']]!r} and {value!r}"
+            what = json.dumps({**event, "id": None}, sort_keys=True)
+            if names.setdefault(what, event["id"]) != event["id"]:
+                yield f"I6: {what} has two ids"
+        issued = Counter(
+            (event["subject"], event["data"]["grant"])
+            for event in map(json.loads, said.values())
+            if event["type"] == "credits.grant.issued"
+        )
+        begun = Counter(
+            (row["account"], row["grant"])
+            for row in self._logs.ledger
+            if row["posting"] in {"issued", "received"}
+        )
+        if issued != begun:
+            yield f"I6: told as issued {issued - begun}, not told {begun - issued}"
+
+
+def _multiplier(line: Row, terms: Terms) -> Fraction:
+    """Of the contract's revision at event time, or of the account."""
+    held: dict[str, Any] = terms.accounts[line["account"]]
+    if line["contract"] is not None:
+        held = terms.contracts[line["account"], line["contract"]].at(line["time"])[1]
+    return Fraction(str((held.get("overage") or {}).get("multiplier") or "1"))

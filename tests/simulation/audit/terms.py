@@ -1,0 +1,208 @@
+"""Who pays by which terms: catalog, accounts and contracts as of one place in the journal."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from schemas.times import parse_instant
+
+Fields = dict[str, Any]
+_MONTHS: Final = {"monthly": 1, "quarterly": 3, "annual": 12}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Contract:
+    """Its revisions, each from an instant on, and when it was terminated."""
+
+    revisions: list[tuple[int, Fields]]
+    stopped: int | None = None
+
+    def at(self, time: int) -> tuple[int, Fields]:
+        """The revision in force at event time, with its number (0 first)."""
+        number = 0
+        for index, (since, _) in enumerate(self.revisions):
+            if since <= time:
+                number = index
+        return number, self.revisions[number][1]
+
+
+@dataclass
+class Terms:
+    """Everything that was accepted, in the order of the journal."""
+
+    products: dict[str, Fields] = field(default_factory=dict)
+    cards: dict[str, Fields] = field(default_factory=dict)
+    accounts: dict[str, Fields] = field(default_factory=dict)
+    contracts: dict[tuple[str, str], Contract] = field(default_factory=dict)
+
+    def apply(self, document: Fields, clock: int) -> None:
+        """A document that was accepted at journal time `clock`."""
+        account = document.get("account")
+        match document["kind"]:
+            case "Product":
+                self.products[document["id"]] = document
+            case "RateCard":
+                self.cards[document["id"]] = document
+            case "Account":
+                self.accounts[document["id"]] = document
+            case "Contract":
+                start = parse_instant(document["starts_at"])
+                self.contracts[str(account), document["id"]] = Contract([(start, document)])
+            case "amend_contract":
+                held = self.contracts[str(account), document["contract"]]
+                changed = merged(held.revisions[-1][1], document["changes"])
+                held.revisions.append((parse_instant(document["effective_at"]), changed))
+            case "terminate_contract":
+                held = self.contracts[str(account), document["contract"]]
+                at = max(parse_instant(document["at"]), clock)
+                held.stopped = at if held.stopped is None else min(held.stopped, at)
+
+    def meters(self, event: Fields) -> Iterator[Fields]:
+        """The products that meter an event, in the order of first application."""
+        for product in self.products.values():
+            meter = product["meter"]
+            if meter["event_type"] == event["type"] and matches(meter.get("filter", {}), event):
+                yield product
+
+    def covering(self, event: Fields, product: str) -> tuple[str | None, bool]:
+        """The contract that covers a line, None: none; and whether the event named it."""
+        time = parse_instant(event["time"])
+        found = []
+        for (account, name), held in self.contracts.items():
+            if account != event["subject"] or (rank := self._rank(held, product, time)) is None:
+                continue
+            if name == event.get("contract"):
+                return name, True
+            found.append((rank, -parse_instant(held.revisions[0][1]["starts_at"]), name))
+        return (min(found)[2], False) if found else (None, False)
+
+    def _rank(self, held: Contract, product: str, time: int) -> int | None:
+        """How closely a contract covers a product at event time; None: it does not."""
+        terms = held.at(time)[1]
+        end = terms.get("ends_at")
+        if time < parse_instant(terms["starts_at"]) or (end and time >= parse_instant(end)):
+            return None
+        if held.stopped is not None and time >= held.stopped:
+            return None
+        covers = terms.get("covers")
+        if not covers or not (covers.get("products") or covers.get("tags")):
+            return 2
+        if product in (covers.get("products") or ()):
+            return 0
+        tags = set(self.products[product].get("tags", ()))
+        return 1 if tags & set(covers.get("tags") or ()) else None
+
+    def rate(self, event: Fields, product: str, contract: str | None) -> Fields | str:
+        """`price`, `match` and `times` that price a line, or why it is unrated."""
+        account = self.accounts.get(event["subject"])
+        if account is None:
+            return "unknown_account"
+        terms: Fields = {}
+        time = parse_instant(event["time"])
+        if contract is not None:
+            terms = self.contracts[event["subject"], contract].at(time)[1]
+        override = self._override(terms, event, product, time)
+        if override is not None and override.get("price"):
+            return {"price": override["price"], "match": override.get("match", {}), "times": "1"}
+        listed = self._listed(terms.get("rate_card") or account.get("rate_card"), event, product)
+        if isinstance(listed, str):
+            return listed
+        times = "1" if override is None else override["multiplier"]
+        return {"price": listed["price"], "match": listed.get("match", {}), "times": times}
+
+    def _override(
+        self, terms: Fields, event: Fields, product: str, time: int
+    ) -> Fields | None:
+        tags = self.products[product].get("tags", ())
+        found = []
+        for index, override in enumerate(terms.get("overrides") or ()):
+            start, end = override.get("effective_from"), override.get("effective_to")
+            if override.get("product") != product and override.get("tag") not in tags:
+                continue
+            if (start and time < parse_instant(start)) or (end and time >= parse_instant(end)):
+                continue
+            if matches(override.get("match", {}), event):
+                kind = 0 if override.get("price") else 1
+                found.append((-len(override.get("match", {})), kind, index, override))
+        return min(found, key=lambda item: item[:3])[3] if found else None
+
+    def _listed(self, card: Any, event: Fields, product: str) -> Fields | str:
+        if card is None:
+            return "no_rate_card"
+        name, pinned = (card["id"], card["version"]) if isinstance(card, dict) else (card, None)
+        if name not in self.cards:
+            return "unknown_rate_card"
+        time = parse_instant(event["time"])
+        versions = [
+            version
+            for version in self.cards[name]["versions"]
+            if version["version"] == pinned
+            or (pinned is None and parse_instant(version["effective_from"]) <= time)
+        ]
+        if not versions:
+            return "no_version"
+        rates = [
+            rate
+            for rate in versions[-1]["rates"]
+            if rate["product"] == product and matches(rate.get("match", {}), event)
+        ]
+        if not rates:
+            return "no_rate"
+        return max(rates, key=lambda rate: len(rate.get("match", {})))  # the first of equals
+
+    def period(self, account: str, contract: str | None, time: int) -> int:
+        """The start of the billing period of a line."""
+        held = self.accounts[account]
+        zone = ZoneInfo(held.get("time_zone", "UTC"))
+        billing = None
+        if contract is not None:
+            billing = self.contracts[account, contract].at(time)[1].get("billing")
+        cycle = billing["cycle"] if billing else "monthly"
+        anchor = date.fromisoformat(
+            (billing or {}).get("anchor") or "1970-01-01"
+        )
+        local = (_EPOCH + timedelta(microseconds=time)).astimezone(zone).date()
+        step = _MONTHS[cycle]
+        count = ((local.year - anchor.year) * 12 + local.month - anchor.month) // step
+        start = _months_after(anchor, count * step)
+        if start > local:
+            start = _months_after(anchor, (count - 1) * step)
+        midnight = datetime(start.year, start.month, start.day, tzinfo=zone)
+        return (midnight - _EPOCH) // timedelta(microseconds=1)
+
+
+def _months_after(day: date, months: int) -> date:
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    following = date(year + (month == 11), (month + 1) % 12 + 1, 1)
+    last = (following - timedelta(days=1)).day
+    return date(year, month + 1, min(day.day, last))
+
+
+def matches(match: Fields, event: Fields) -> bool:
+    """Whether `data` holds what a match or a filter says, numbers and booleans by their text."""
+    data = event.get("data") or {}
+    return all(text_of(data.get(path)) == wanted for path, wanted in match.items())
+
+
+def text_of(value: Any) -> str | None:
+    """A scalar's text; None for what is none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int) else None
+
+
+def merged(target: Any, changes: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(changes, dict):
+        return changes
+    found = dict(target) if isinstance(target, dict) else {}
+    for name, value in changes.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = merged(found.get(name), value)
+    return found

@@ -1,0 +1,76 @@
+"""The pipeline's ports, led to one world's log, store and clock while that world runs."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from processors.admission import control, group, outbox, stamps, worker, writer
+from projections.fold import log, retry, stage
+from tests.simulation.kafka import AdminClient, Consumer, Producer
+from tests.simulation.log import Broker
+from tests.simulation.node import Node
+from tests.simulation.redis import Redis, State
+
+
+class Inline:
+    """An executor that does its work at once, or only when the answer is asked for."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def submit(self, call: Callable[[], Any]) -> Any:
+        if self._node.luck(0.3):
+            return SimpleNamespace(result=call)
+        future: Future[Any] = Future()
+        try:
+            future.set_result(call())
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def installed(broker: Broker, state: State, starting: Callable[[], Node]) -> Iterator[None]:
+    """Clients made meanwhile belong to the process that `starting` names."""
+
+    def consumer(config: dict[str, object]) -> Consumer:
+        return Consumer(broker, starting(), config)
+
+    def producer(_config: dict[str, object]) -> Producer:
+        node: Any = starting()
+        made = Producer(broker, node)
+        node.producer = made
+        return made
+
+    def admin(_config: dict[str, object]) -> AdminClient:
+        return AdminClient(broker, starting())
+
+    clock = broker.clock
+    redis = SimpleNamespace(Redis=SimpleNamespace(from_url=lambda *_, **__: Redis(state, starting())))
+    ports: list[tuple[Any, str, object]] = [
+        (worker, "AdminClient", admin),
+        (worker, "redis", redis),
+        (worker, "time", clock),
+        (outbox, "Producer", producer),
+        (control, "Consumer", consumer),
+        (control, "monotonic", clock.monotonic),
+        (group, "Consumer", consumer),
+        (group, "time", clock),
+        (stamps, "time", clock),
+        (writer, "ThreadPoolExecutor", lambda *_, **__: Inline(starting())),
+        (log, "Consumer", consumer),
+        (log, "AdminClient", admin),
+        (log, "time", clock),
+        (retry, "time", clock),
+        (stage, "time", clock),
+    ]
+    before = [getattr(module, name) for module, name, _ in ports]
+    for module, name, port in ports:
+        setattr(module, name, port)
+    try:
+        yield
+    finally:
+        for (module, name, _), port in zip(ports, before, strict=True):
+            setattr(module, name, port)

@@ -1,0 +1,185 @@
+"""Redis in memory: the commands and the scripts that stages and claims use, in Python.
+
+They obey the contract suite that the Lua scripts on a real Redis obey (`test_contracts`). `without`
+names clauses that are taken out, to see that the world then finds damage.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as AnswerLost
+
+from processors.admission import claims as claims_module
+from tests.simulation.node import Calm, Node
+
+_ITEM, _DIGEST, _OFFSET = 27, 16, 5
+Arguments = Sequence[Any]
+
+
+@dataclass
+class State:
+    """What the server holds, by key; shared by the clients of all processes."""
+
+    held: dict[str, Any] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+
+    def copy(self, prefix: str) -> dict[str, Any]:
+        """A snapshot of every key that starts with `prefix`."""
+        return {
+            key: copy.deepcopy(value) for key, value in self.held.items() if key.startswith(prefix)
+        }
+
+    def restore(self, prefix: str, older: dict[str, Any]) -> None:
+        """Everything under `prefix` is as it was in a snapshot; with {}, it is flushed."""
+        for key in [key for key in self.held if key.startswith(prefix)]:
+            del self.held[key]
+        self.held |= copy.deepcopy(older)
+
+
+class Redis:
+    """A client. Each call is an effect; an answer may be lost after the server applied it."""
+
+    def __init__(self, state: State, node: Node | None = None) -> None:
+        self._state, self._node = state, node or Calm()
+
+    def get(self, key: str) -> bytes | None:
+        return self._call(lambda: self._state.held.get(key))
+
+    def set(self, key: str, value: str, *, nx: bool = False) -> None:
+        def apply() -> None:
+            if not (nx and key in self._state.held):
+                self._state.held[key] = value.encode()
+
+        self._call(apply)
+
+    def hmget(self, key: str, names: Sequence[str]) -> list[bytes | None]:
+        return self._call(lambda: [self._state.held.get(key, {}).get(name) for name in names])
+
+    def register_script(self, text: str) -> Callable[..., Any]:
+        script = _SCRIPTS[text]
+
+        def run(keys: Sequence[str], args: Arguments) -> Any:
+            return self._call(lambda: script(self._state, keys, [_bytes(part) for part in args]))
+
+        return run
+
+    def _call(self, apply: Callable[[], Any]) -> Any:
+        self._node.effect("redis")
+        if self._node.luck(0.01):
+            raise AnswerLost("before the server had it")
+        answer = apply()
+        self._node.effect("redis answered")
+        if self._node.luck(0.02):
+            raise AnswerLost("after the server applied it")
+        return answer
+
+
+def _bytes(part: Any) -> bytes:
+    return part if isinstance(part, bytes) else str(part).encode()
+
+
+def _store(state: State, keys: Sequence[str], args: Arguments) -> Any:
+    """`projections/fold/store.lua`."""
+    held, without = state.held, state.without
+    pointer, position, rows, due = keys
+    operation, namespace, expected, *rest = args
+    if held.get(pointer) != namespace:
+        raise ResponseError("FENCED the namespace pointer has moved")
+    current = held.get(position, b"")
+    fenced = ResponseError(f"FENCED position is {current.decode()}")
+    if operation == b"commit":
+        target, *rest = rest
+        if current == target:
+            return b"already"
+        if current != expected and "checked commits" not in without:
+            raise fenced
+        written, rest = _counted(rest)
+        gone, rest = _counted(rest)
+        come, _ = _counted(rest)
+        held.setdefault(rows, {}).update(zip(written[::2], written[1::2], strict=True))
+        index: set[bytes] = held.setdefault(due, set())
+        index.difference_update(gone)
+        index.update(come[1::2])
+        held[position] = target
+        return b"committed"
+    if current != expected and "checked reads" not in without:
+        raise fenced
+    if operation == b"read":
+        found = held.get(rows, {})
+        return [found.get(key) for key in rest]
+    assert operation == b"due", operation
+    return sorted(member for member in held.get(due, ()) if member < rest[0])
+
+
+def _counted(parts: Arguments) -> tuple[Arguments, Arguments]:
+    count = int(parts[0])
+    return parts[1 : count + 1], parts[count + 1 :]
+
+
+def _begin(state: State, keys: Sequence[str], args: Arguments) -> bytes:
+    if keys[0] not in state.held:
+        through, vector, width = args
+        meta = {"through": through, "vector": vector, "clock": b"0", "width": width}
+        state.held[keys[0]] = meta
+    return b"OK"
+
+
+def _claim(state: State, keys: Sequence[str], args: Arguments) -> bytes:
+    """`processors/admission/claims.lua`: a generation is a dict, whatever buckets it has there."""
+    meta = state.held.get(keys[0], {})
+    start, stop, generation = (int(part) for part in args[:3])
+    items = args[4]
+    behind = "through" not in meta or int(meta["through"]) < start
+    if behind and not ("claims through" in state.without and meta):
+        raise ResponseError(f"CLAIMSBEHIND claimed through {meta.get('through')}, from {start}")
+    if generation < int(meta["clock"]) // int(meta["width"]) - 1:
+        raise ResponseError(f"FENCED generation {generation} was dropped")
+    generations = state.held.setdefault(f"{keys[0]}:generations", {})
+    current = generations.setdefault(generation, {})
+    answers = []
+    for at in range(0, len(items), _ITEM):
+        digest, value = items[at : at + _DIGEST], items[at + _DIGEST : at + _ITEM]
+        found = generations.get(generation - 1, {}).get(digest) or current.setdefault(digest, value)
+        if found[:_OFFSET] == value[:_OFFSET] and "claims name owners" not in state.without:
+            answers.append("0")
+        elif found is value:
+            answers.append("0")
+        else:
+            answers.append("1" if found[_OFFSET:] == value[_OFFSET:] else "2")
+    if stop > int(meta["through"]):
+        meta["through"] = str(stop).encode()
+    return "".join(answers).encode()
+
+
+def _acknowledge(state: State, keys: Sequence[str], args: Arguments) -> bytes:
+    """`processors/admission/acknowledge.lua`."""
+    meta = state.held.get(keys[0], {})
+    *vector, clock, _most = (int(part) for part in args)
+    if "through" not in meta or int(meta["through"]) < vector[2]:
+        raise ResponseError(f"CLAIMSBEHIND claimed through {meta.get('through')}, to {vector[2]}")
+    kept = [int(offset) for offset in meta["vector"].split(b",")]
+    furthest = map(max, vector, kept)
+    meta["vector"] = ",".join(map(str, furthest)).encode()
+    clock = max(clock, int(meta["clock"]))
+    meta["clock"] = str(clock).encode()
+    keep = clock // int(meta["width"]) - 1
+    generations = state.held.get(f"{keys[0]}:generations", {})
+    for generation in [number for number in generations if number < keep]:
+        del generations[generation]
+    return b"OK"
+
+
+def _text(package: str, name: str) -> str:
+    return files(package).joinpath(name).read_text()
+
+
+_SCRIPTS: dict[str, Callable[[State, Sequence[str], Arguments], Any]] = {
+    _text("projections.fold", "store.lua"): _store,
+    _text("processors.admission", "claims.lua"): _claim,
+    _text("processors.admission", "acknowledge.lua"): _acknowledge,
+    claims_module._BEGIN: _begin,
+}
