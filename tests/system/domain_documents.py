@@ -148,8 +148,8 @@ def contracts(number: int, now: int) -> list[Document]:
         return []
     owner = name_of(number)
     ends = format_instant(now + (6 + number % 5) * SECOND)
-    shared = {"kind": "Contract", "account": owner, "rate_card": "enterprise"}
-    old = {
+    shared: Document = {"kind": "Contract", "account": owner, "rate_card": "enterprise"}
+    old: Document = {
         **shared,
         "id": "old",
         "starts_at": format_instant(now - 4 * DAY),
@@ -173,7 +173,7 @@ def contracts(number: int, now: int) -> list[Document]:
         "alerts": [{"id": "old-left", "measure": "remaining_percent", "thresholds": ["60", "30"]}],
         "overage": _OVERAGES[(number + 2) % len(_OVERAGES)],
     }  # fmt: skip
-    new = {
+    new: Document = {
         **shared,
         "id": "new",
         "starts_at": ends,
@@ -185,7 +185,7 @@ def contracts(number: int, now: int) -> list[Document]:
         "top_up": {"threshold": "15", "target": "35", "cooldown": "PT2S", "max_failures": 1},
         "burn_policy": ["rolled_over_first", "expires_at"],
     }
-    special = {
+    special: Document = {
         **shared,
         "id": "special",
         "starts_at": format_instant(now - 2 * DAY),

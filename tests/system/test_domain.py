@@ -7,18 +7,16 @@ from typing import Final
 
 import pytest
 
-from deploy.reading.evidence import Evidence, Gatherer
 from deploy.servers.find import Servers
 from deploy.simulate.run import Outcome
 from ingest import Producer
 from projections.balances import alerts as kinds
 from projections.balances import postings
-from schemas.frames import JournalKind
 from schemas.reasons import Reason
 from schemas.topics import REJECTED
 from tests.system.domain_traffic import Business
 from tests.system.pipeline import Pipeline, running
-from tests.system.timeline import check_same, outcome_of, timeline_of
+from tests.system.timeline import check_same, outcome_of, settled, timeline_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SEED: Final = int(os.environ.get("DRAWDOWN_TEST_SEED", "20260101"))
@@ -65,7 +63,7 @@ def test_what_workers_made_of_the_journal_is_what_simulate_prints_of_it(
     with running(servers, topic_prefix, tmp_path, tick_idle_seconds="2") as pipeline:
         happen(pipeline, Business(SEED, time.time_ns() // 1_000))
         for number in pipeline.partitions:
-            evidence = gather(pipeline, number)
+            evidence = settled(pipeline, number, SETTLE_SECONDS)
             made = timeline_of(evidence)
             outcome = outcome_of(evidence, made, pipeline.records(REJECTED))
             outcomes.append(outcome)
@@ -100,22 +98,6 @@ def send(pipeline: Pipeline, business: Business) -> None:
             producer.send(event)
     until = time.monotonic() + PAUSE_SECONDS
     while time.monotonic() < until:
-        pipeline.poll()
-        time.sleep(0.1)
-
-
-def gather(pipeline: Pipeline, partition: int) -> Evidence:
-    """The partition's logs and rows, all as of one place, a tick: all that is due has happened."""
-    around = pipeline.around
-    window = pipeline.settings.duration("dedupe_window")
-    gatherer = Gatherer(around.log, around.snapshots, around.claims, window)
-    give_up = time.monotonic() + SETTLE_SECONDS
-    while True:
-        evidence = gatherer.gather(partition)
-        offset, kind = evidence.journal.rows.select("journal_offset", "kind").row(-1)
-        if kind == JournalKind.TICK and evidence.balances.position.reached[0] > offset:
-            return evidence
-        assert time.monotonic() < give_up, pipeline.said()
         pipeline.poll()
         time.sleep(0.1)
 

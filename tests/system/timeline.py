@@ -6,6 +6,7 @@ and what is unrated, to the byte.
 """
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import polars as pl
 
-from deploy.reading.evidence import Evidence
+from deploy.reading.evidence import Evidence, Gatherer
 from deploy.reading.held import held_accounts
 from deploy.simulate.contents import KINDS
 from deploy.simulate.report import report, to_json
@@ -27,6 +28,7 @@ from schemas.numbers import Credits
 from schemas.reasons import Reason
 from schemas.times import format_instant, parse_instant
 from schemas.topics import RATED
+from tests.system.pipeline import Pipeline
 
 _SOURCES: Final = {
     JournalKind.USAGE: Source.USAGE,
@@ -38,6 +40,7 @@ _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 _PLACE: Final = ("journal_offset", "row", "ordinal")
 _AMOUNTS: Final = ("available", "issued", "amount")
 _LOOKED_UP: Final = ("kind", "id", "event", "time", "lines")
+_POLL_SECONDS: Final = 0.1
 Row = Mapping[str, Any]
 
 
@@ -122,6 +125,22 @@ def outcome_of(evidence: Evidence, made: Timeline, rejected: Iterable[Read]) -> 
     )
 
 
+def settled(pipeline: Pipeline, partition: int, timeout: float) -> Evidence:
+    """The partition's logs and rows, all as of one place, a tick: all that is due has happened."""
+    around = pipeline.around
+    window = pipeline.settings.duration("dedupe_window")
+    gatherer = Gatherer(around.log, around.snapshots, around.claims, window)
+    give_up = time.monotonic() + timeout
+    while True:
+        evidence = gatherer.gather(partition)
+        offset, kind = evidence.journal.rows.select("journal_offset", "kind").row(-1)
+        if kind == JournalKind.TICK and evidence.balances.position.reached[0] > offset:
+            return evidence
+        assert time.monotonic() < give_up, pipeline.said()
+        pipeline.poll()
+        time.sleep(_POLL_SECONDS)
+
+
 def check_same(text: str, outcome: Outcome) -> None:
     """The outcome, as `drawdown simulate --json` prints it, is what that prints of the file.
 
@@ -179,7 +198,7 @@ def _usage(usage: Usage) -> str:
 def _refused_records(evidence: Evidence) -> dict[tuple[int, int], Refused]:
     """What admission refused, by source and offset."""
     reasons = {(of, offset): Reason(reason) for of, offset, reason in evidence.journal.refused}
-    found = {}
+    found: dict[tuple[int, int], Refused] = {}
     for source in Source:
         for offset, stamp, value, _, headers in evidence.raw[source].records():
             if (source, offset) not in reasons:
@@ -214,5 +233,8 @@ def _refused_by_balances(
 def _alert(event: Mapping[str, Any]) -> Alert:
     data = dict(event["data"])
     cause = Cause(parse_instant(data.pop("at")), "", data.pop("position"))
-    amounts = {name: Credits.parse(data.pop(name)).units for name in _AMOUNTS if name in data}
-    return Alert(event["type"], event["subject"], cause, **data, **amounts)
+    fields: dict[str, Any] = {
+        name: Credits.parse(value).units if name in _AMOUNTS else value
+        for name, value in data.items()
+    }
+    return Alert(event["type"], event["subject"], cause, **fields)
