@@ -14,7 +14,7 @@ import polars as pl
 
 from projections.balances.alerts import Alert
 from projections.balances.books import Books, tally_key_of_columns
-from projections.balances.plan import Group, plan_of, take
+from projections.balances.plan import Group, take
 from projections.balances.postings import CONSUMED, ORDINAL_BITS, OVERAGE, Posting, ledger_frame
 from projections.balances.reference import fold_row
 from projections.balances.step import Refused
@@ -94,6 +94,7 @@ def _sums(lines: pl.DataFrame, owing: list[str]) -> pl.DataFrame:
         .agg(
             pl.col("time").min().alias("first"),
             pl.col("time").max().alias("last"),
+            pl.col("at").min().alias("begun"),
             pl.col("at").max(),
             pl.col("cost").to_physical().sum(),
             pl.col("cost").to_physical().min().alias("least"),
@@ -148,8 +149,7 @@ def _take_quickly(
             continue
         row = books.account(account)
         assert row is not None, account
-        plan = plan_of(row, of_account[0].first, books)
-        taken = take(row, plan, of_account, books)
+        taken = take(row, of_account, books)
         if taken is None:
             excluded.add(account)
             continue

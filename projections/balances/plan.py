@@ -12,12 +12,12 @@ import msgspec
 
 from projections.balances.books import Books, key_of
 from projections.balances.burn import admits, belongs, order_for
+from projections.balances.days import today_in, turn_quietly
 from projections.balances.measures import EXPIRING, alert_scopes, measured
 from projections.balances.overage import owed_place
 from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow
 from projections.balances.terms import Rule, account_terms, terms_at
 from projections.balances.top_up import available_in, scopes_with_rule
-from schemas.periods import local_day
 
 _NEVER: Final = 1 << 62
 _EVER: Final = -1
@@ -43,7 +43,9 @@ class Plan:
 
 
 class Group(msgspec.Struct, gc=False):
-    """Lines of one account that one grant pays, or none: span of times, sum of costs.
+    """Lines of one account that one grant pays, or none: spans of times, sum of costs.
+
+    `first` and `last` are event times, `begun` and `clock` journal times.
 
     `place` numbers the batch's groups, `least` is the lowest cost. `match` and `period` are given
     where the account owes by key, None for lines of several keys.
@@ -56,6 +58,7 @@ class Group(msgspec.Struct, gc=False):
     period: int | None
     first: int
     last: int
+    begun: int
     clock: int
     cost: int
     least: int
@@ -92,8 +95,7 @@ def plan_of(row: BalanceRow, time: int, books: Books) -> Plan:
     able = [grant for grant in row.grants if _could_pay(grant, time)]
     planned = all(grant.state == "active" for grant in able)
     zone = account_terms(row.terms.document).time_zone
-    today = row.scopes[ACCOUNT]
-    day_end = local_day(today.today, zone)[1] if today.first_day is not None else 0
+    _, day_end = today_in(zone, row.scopes[ACCOUNT].today)
     made = Plan(
         min(_NEVER if row.due is None else row.due, day_end),
         start,
@@ -161,14 +163,17 @@ def _room_of(row: BalanceRow, scope: str, rule: Rule, books: Books) -> int:
     return min((room for room in rooms if room is not None), default=_ENDLESS)
 
 
-def take(
-    row: BalanceRow, plan: Plan, groups: list[Group], books: Books
-) -> list[GrantRow | None] | None:
+def take(row: BalanceRow, groups: list[Group], books: Books) -> list[GrantRow | None] | None:
     """Draw the `groups` from their payers, all of them or nothing.
 
     Gives the payer of each (None is overage), or None where they cross a boundary and nothing was
     done. A grant may be emptied exactly; overage must have started before.
     """
+    scopes = {group.scope for group in groups}
+    clock = max(group.clock for group in groups)
+    if not turn_quietly(row, scopes, min(group.begun for group in groups), clock):
+        return None
+    plan = plan_of(row, groups[0].first, books)
     payers: list[GrantRow | None] = []
     drawn: dict[str, int] = {}
     total = 0
@@ -190,7 +195,7 @@ def take(
     for payer, group in zip(payers, groups, strict=True):
         _move(row, payer, group)
     plan.room -= total
-    row.clock = max(group.clock for group in groups)
+    row.clock = clock
     return payers
 
 
@@ -204,11 +209,7 @@ def _fits(row: BalanceRow, plan: Plan, group: Group) -> bool:
         terms = terms_at(row, scope, group.first)
         plan.unlimited[scope] = not terms.limits
         plan.plain[scope] = terms.overage.plain
-    counted = row.scopes[scope]
-    same_day = scope == WALLET or (
-        counted.first_day is not None and counted.today == row.scopes[ACCOUNT].today
-    )
-    return plan.unlimited[scope] and same_day
+    return plan.unlimited[scope]
 
 
 def _owes_plainly(row: BalanceRow, plan: Plan, group: Group) -> bool:
