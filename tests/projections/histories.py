@@ -14,7 +14,8 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from projections.balances.postings import OF_LINE, OVERAGE
-from projections.balances.row import ACCOUNT, BalanceRow
+from projections.balances.row import ACCOUNT as WHOLE_ACCOUNT
+from projections.balances.row import BalanceRow
 from projections.contracts import is_active
 from schemas.frames import RATED_SCHEMA
 from schemas.numbers import format_units
@@ -143,14 +144,14 @@ def _act(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Act]:
 
 _WHICH = st.integers(0, 30)
 _ALERTS_OF_ACCOUNT = st.sampled_from((*_ALERTS, None))
-_ACCOUNT = _act(
+ACCOUNT = _act(
     "Account",
     terms=st.fixed_dictionaries(
         _terms("w")
         | {"alerts": _ALERTS_OF_ACCOUNT, "late_grace": st.sampled_from(("PT48H", "PT2H"))}
     ),
 )
-_GRANT = _act(
+GRANT = _act(
     "Grant",
     terms=st.fixed_dictionaries(
         {
@@ -170,7 +171,7 @@ _GRANT = _act(
     cost=st.booleans(),
     answers=st.booleans(),
 )
-_CONTRACT = st.sampled_from(CONTRACTS).flatmap(
+CONTRACT = st.sampled_from(CONTRACTS).flatmap(
     lambda name: _act(
         "Contract",
         terms=st.fixed_dictionaries(
@@ -189,7 +190,7 @@ _CONTRACT = st.sampled_from(CONTRACTS).flatmap(
         grants=st.sampled_from(((), (), ("5",), ("1", "10"))),
     )
 )
-_AMEND = st.sampled_from(CONTRACTS).flatmap(
+AMEND = st.sampled_from(CONTRACTS).flatmap(
     lambda name: _act(
         "amend_contract",
         contract=st.just(name),
@@ -201,7 +202,7 @@ _AMEND = st.sampled_from(CONTRACTS).flatmap(
         ends=st.sampled_from((None, None, DAY, 30 * DAY)),
     )
 )
-_LINE = _act(
+LINE = _act(
     "line",
     product=st.sampled_from(("p", "p", "q")),
     cost=st.sampled_from(_COSTS),
@@ -212,7 +213,7 @@ _LINE = _act(
     back=st.sampled_from((False, False, False, False, True)),
     team=st.sampled_from((None, "red", "blue")),
 )
-_LINES = _act(
+LINES = _act(
     "lines",
     costs=st.lists(
         st.tuples(
@@ -224,7 +225,7 @@ _LINES = _act(
     contract=st.sampled_from((None, None, *CONTRACTS)),
     tallied=st.booleans(),
 )
-_COMMAND = _act(
+COMMAND = _act(
     "command",
     name=st.sampled_from(
         ("void_grant", "refund_grant", "adjust_grant", "fund_grant", "fund_grant", "purchase",
@@ -235,7 +236,7 @@ _COMMAND = _act(
     amount=st.sampled_from(("1", "5", "-1", "-5", "0.000000001", "all")),
     id=st.sampled_from(("c1", "c2", "new", "new", "new", "new")),
 )  # fmt: skip
-_SETTLE = _act(
+SETTLE = _act(
     "command",
     name=st.just("settle_overage"),
     which=_WHICH,
@@ -243,26 +244,26 @@ _SETTLE = _act(
     amount=st.sampled_from(("5", "all", "all", "all")),
     id=st.just("new"),
 )
-_TERMINATE = _act(
+TERMINATE = _act(
     "terminate_contract",
     contract=st.sampled_from(CONTRACTS),
     starts=st.sampled_from((-DAY, 0, 0, 2 * DAY)),
     policy=st.sampled_from(("expire", "refund", "to_account")),
 )
-_CATALOG = _act("Product", id=st.sampled_from(("p", "q")), tags=st.sampled_from(([], ["x"])))
-_TICK = _act("tick")
-_VOID = _act("void", which=_WHICH, part=st.sampled_from((1, 1, 2, 3)))
-_AGAIN = _act("again", which=_WHICH)
-_OFTEN = (_LINE,) * 6 + (_LINES,) * 3 + (_VOID, _VOID, _COMMAND, _COMMAND, _GRANT, _GRANT, _TICK)
-_ACTS = st.one_of(*_OFTEN, _SETTLE, _CONTRACT, _AMEND, _TERMINATE, _ACCOUNT, _CATALOG, _AGAIN)
+CATALOG = _act("Product", id=st.sampled_from(("p", "q")), tags=st.sampled_from(([], ["x"])))
+TICK = _act("tick")
+VOID = _act("void", which=_WHICH, part=st.sampled_from((1, 1, 2, 3)))
+AGAIN = _act("again", which=_WHICH)
+_OFTEN = (LINE,) * 6 + (LINES,) * 3 + (VOID, VOID, COMMAND, COMMAND, GRANT, GRANT, TICK)
+_ACTS = st.one_of(*_OFTEN, SETTLE, CONTRACT, AMEND, TERMINATE, ACCOUNT, CATALOG, AGAIN)
 _PLAIN = st.builds(lambda: Act(0, "Account", {"terms": {"alerts": []}}))
 
 
 @st.composite
 def histories(draw: st.DrawFn, longest: int = 24) -> list[Act]:
     """Some grants, perhaps a contract, then anything."""
-    opening = [draw(st.one_of(_PLAIN, _ACCOUNT)), *draw(st.lists(_CONTRACT, max_size=3))]
-    opening += draw(st.lists(_GRANT, min_size=1, max_size=3))
+    opening = [draw(st.one_of(_PLAIN, ACCOUNT)), *draw(st.lists(CONTRACT, max_size=3))]
+    opening += draw(st.lists(GRANT, min_size=1, max_size=3))
     rest = draw(st.lists(_ACTS, min_size=draw(st.sampled_from((1, 6, 12))), max_size=longest))
     return [Act(0, act.kind, {**act.fields, "account": "a"}) for act in opening] + rest
 
@@ -298,11 +299,15 @@ class Unfolding:
     def play(self, acts: Sequence[Act]) -> "Unfolding":
         """All of it, and a last tick long after: everything due by then happens."""
         for act in acts:
-            self.now += act.gap
-            getattr(self, f"_{act.kind}")(**act.fields)
+            self.act(act)
         self.now += END
         self.add(rated_tick(self.now))
         return self
+
+    def act(self, act: Act) -> None:
+        """One thing happens."""
+        self.now += act.gap
+        getattr(self, f"_{act.kind}")(**act.fields)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Fold one rated row and audit what it did."""
@@ -447,7 +452,7 @@ class Unfolding:
                 fields |= {"contract": contract or "k1", "seats": which % 4}
             case "settle_overage":
                 scopes = self._of(account).scopes
-                owed = {name: scopes[name].overage for name in scopes if name != ACCOUNT}
+                owed = {name: scopes[name].overage for name in scopes if name != WHOLE_ACCOUNT}
                 scope = max(owed, key=lambda name: owed[name])
                 part = max(owed[scope] // (which % 3 + 1), 1)
                 fields["contract"] = scope or None
@@ -468,9 +473,10 @@ class Unfolding:
         tallied: bool,
     ) -> None:
         """Usage as it mostly comes: many lines, one after the other."""
+        match = '{"m":"x"}' if tallied else "{}"
         for product, cost in costs:
             self.now += 1_000_000
-            self._line(account, product, cost, 0, contract, "{}", tallied, back=False, team=None)
+            self._line(account, product, cost, 0, contract, match, tallied, back=False, team=None)
 
     def _line(
         self,
