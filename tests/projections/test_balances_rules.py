@@ -1,6 +1,7 @@
 """The rules of drawdown one by one, with figures worked out by hand (credits.md 4, 6 and 7)."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from projections.balances.row import GrantRow, GrantTerms, check_conservation
 from projections.balances.step import Step
 from projections.balances.wire import decode_row, encode_row
 from projections.rows import MemoryReader
-from tests.builders import at, line, rated_tick
+from schemas.times import format_instant
+from tests.builders import at, line, rated_document, rated_tick
 from tests.projections.balances import (
     DAY,
     HOUR,
@@ -381,3 +383,73 @@ def test_conservation_names_the_grant_that_does_not_add_up() -> None:
     negative = a_grant("negative", remaining=-1, consumed=11)
     breaches = check_conservation("a", [whole, more, negative])
     assert [text.split(":")[0] for text in breaches] == ["a/more", "a/negative"]
+
+
+def command(kind: str, when: int = T, **fields: Any) -> dict[str, Any]:
+    """A command, or a contract, of `a`."""
+    return rated_document(when, {"kind": kind, "account": "a", **fields})
+
+
+def test_what_a_rule_makes_due_is_not_stamped_before_the_rule() -> None:
+    """A notice 15 days before the end, by an amendment in force from day 10: stamped day 10."""
+    rule = {"id": "e", "measure": "grant_expiring", "thresholds": ["15"]}
+    begin = format_instant(T + 10 * DAY)
+    amendment = {"id": "m", "contract": "k", "changes": {"alerts": [rule]}}
+    outcome = drawn(
+        account(alerts=[]),
+        command("Contract", id="k", starts_at=format_instant(T)),
+        grant("g", "5", contract="k", expires_at=T + 20 * DAY),
+        command("amend_contract", T + DAY, effective_at=begin, **amendment),
+        line(T + 6 * DAY, "a", "p", "1"),
+        rated_tick(T + 11 * DAY),
+    )
+    [notice] = [alert for alert in outcome.alerts if alert.rule == "e"]
+    assert (notice.at, notice.grant) == (T + 10 * DAY, "g")
+
+
+def test_a_return_of_nothing_is_told_too() -> None:
+    """Overage times 0 is no overage; the line that takes it back stands in the ledger."""
+    outcome = drawn(
+        account(alerts=[], overage={"multiplier": "0"}),
+        line(T, "a", "p", "5", before=Decimal(0)),
+        line(T, "a", "p", "-5", before=Decimal(1)),
+    )
+    assert postings(outcome) == [("overage", None, "0"), ("overage", None, "0")]
+
+
+def test_a_void_returns_no_more_than_a_grant_has_paid() -> None:
+    """Slices that somebody made up: of no grant, and beyond what was consumed; the rest is owed."""
+    slices = [["nobody", 2 * 10**9], ["g", 9 * 10**9]]
+    mirror = json.dumps({"overage": 0, "short": 0, "slices": slices})
+    outcome = drawn(
+        account(alerts=[]),
+        grant("g", "10"),
+        line(T, "a", "p", "3"),
+        line(T, "a", "p", "-5", mirror=mirror),
+    )
+    assert postings(outcome)[2:] == [("consumed", "g", "-3"), ("overage", None, "-2")]
+
+
+def test_the_void_of_a_line_that_gave_back_takes_no_more_than_its_cost() -> None:
+    """A crossing of a volume price gave 4 back; its void at another total gives 1 more."""
+    mirror = json.dumps({"overage": 0, "short": 0, "slices": [["g", -4 * 10**9]]})
+    outcome = drawn(
+        account(alerts=[]),
+        grant("g", "10"),
+        line(T, "a", "p", "6", before=Decimal(0)),
+        line(T, "a", "p", "-4", before=Decimal(1)),
+        line(T, "a", "p", "-1", before=Decimal(2), mirror=mirror),
+    )
+    assert postings(outcome)[2:] == [("consumed", "g", "-4"), ("consumed", "g", "-1")]
+
+
+def test_a_grant_that_ends_before_its_contract_starts_ends_at_its_end() -> None:
+    """It is never effective; the tick that comes between finds it expired."""
+    outcome = drawn(
+        account(alerts=[]),
+        command("Contract", id="k", starts_at=format_instant(T + 5 * DAY)),
+        grant("g", "5", contract="k", expires_at=T + 2 * DAY),
+        rated_tick(T + 3 * DAY),
+    )
+    assert postings(outcome) == [("issued", "g", "5"), ("expired", "g", "5")]
+    assert outcome.alerts[-1].at == T + 2 * DAY
