@@ -313,7 +313,7 @@ def command(chance: Random, account: str, name: str, now: int, sent: list[Fields
             "policy": chance.choice(("expire", "refund", "to_account")),
         }
         | base,
-        _backfill(chance, account, now, sent) | base,
+        _backfill(chance, account, now) | base,
     ]
     if sent:
         event = chance.choice(sent)
@@ -322,16 +322,14 @@ def command(chance: Random, account: str, name: str, now: int, sent: list[Fields
     return chance.choice(choices)
 
 
-def _backfill(chance: Random, account: str, now: int, sent: list[Fields]) -> Fields:
+def _backfill(chance: Random, account: str, now: int) -> Fields:
     event: Fields = {
         "specversion": "1.0",
-        "id": f"old-{now}",
+        "id": f"old-{chance.randint(1, 3)}",
         "source": "api",
         "type": chance.choice(EVENT_TYPES),
         "subject": account,
         "time": format_instant(now - chance.randint(0, 10) * DAY),
         "data": data(chance),
     }
-    if sent and chance.random() < 0.3:
-        event = chance.choice(sent)
     return {"kind": "backfill", "event": json.dumps(event)}

@@ -202,6 +202,7 @@ class Producer:
             place = self.node.chance.randrange(len(queue))
             self.reports.append((queue[place].confirm, _EXPIRED))
             del queue[place]
+            self.land(self.node.chance.randint(0, 3))
 
     def poll(self, seconds: float = 0) -> int:
         """Reports of what has landed; while the world is calm everything lands here."""

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from processors.admission import control, group, outbox, stamps, worker, writer
+from processors.rating import stage as rating
+from projections.balances import stage as balances
 from projections.fold import log, retry, stage
 from tests.simulation.kafka import AdminClient, Consumer, Producer
 from tests.simulation.log import Broker
@@ -32,8 +34,10 @@ class Inline:
 
 
 @contextmanager
-def installed(broker: Broker, state: State, starting: Callable[[], Node]) -> Iterator[None]:
-    """Clients made meanwhile belong to the process that `starting` names."""
+def installed(
+    broker: Broker, state: State, starting: Callable[[], Node], keep: int
+) -> Iterator[None]:
+    """Clients made meanwhile belong to the process that `starting` names; folds `keep` rows."""
 
     def consumer(config: dict[str, object]) -> Consumer:
         return Consumer(broker, starting(), config)
@@ -65,6 +69,8 @@ def installed(broker: Broker, state: State, starting: Callable[[], Node]) -> Ite
         (log, "time", clock),
         (retry, "time", clock),
         (stage, "time", clock),
+        (rating, "CACHED_ROWS", keep),
+        (balances, "CACHED_ROWS", keep),
     ]
     before = [getattr(module, name) for module, name, _ in ports]
     for module, name, port in ports:

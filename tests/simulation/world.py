@@ -61,7 +61,8 @@ class World:
 
     def run(self) -> None:
         """The whole history, and then calm until everything has been read to its end."""
-        with installed(self.broker, self.state, self._who_starts):
+        keep = self.chance.choice((1, 4, 200_000))
+        with installed(self.broker, self.state, self._who_starts, keep):
             while self.traffic.left:
                 self._act()
             for _ in range(self.chance.randint(0, 30)):
@@ -101,11 +102,11 @@ class World:
         if number < 0.22:
             for _ in range(self.chance.randint(1, 5)):
                 self.traffic.send(self.note)
-        elif number < 0.26:
+        elif number < 0.28:
             self._fault()
-        elif number < 0.28 and self._wires:
+        elif number < 0.30 and self._wires:
             self.chance.choice(self._wires).land(2)
-        elif number < 0.34 and self.zombies:
+        elif number < 0.38 and self.zombies:
             self._haunt(self.chance.choice(self.zombies))
         elif number < 0.65:
             self._step(self.chance.choice(self.members))
@@ -113,8 +114,9 @@ class World:
             self._step(self.chance.choice(list(self.folding.values())))
 
     def _haunt(self, zombie: Process) -> None:
-        if zombie.alive:
-            self._step(zombie)
+        for _ in range(self.chance.randint(1, 5)):
+            if zombie.alive:
+                self._step(zombie)
         if not zombie.alive or self.chance.random() < 0.1:
             self._bury(zombie)
             self.zombies.remove(zombie)
@@ -134,8 +136,14 @@ class World:
             case 6:
                 self._roll_back()
             case _:
-                self.note("expires")
-                self.chance.choice(self._processes()).producer.expire()
+                self._expire()
+
+    def _expire(self) -> None:
+        sending = [each for each in self._processes() if any(each.producer.queues.values())]
+        if sending:
+            process = self.chance.choice(sending)
+            self.note("a record expires", process.name)
+            process.producer.expire()
 
     def _some_state(self) -> str:
         part = self.chance.choice(("claims", "rating", "balances"))

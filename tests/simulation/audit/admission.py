@@ -33,6 +33,13 @@ def audit_admission(logs: Logs, kinds: set[str]) -> Iterator[str]:
             if (found is None) != (expected is None) or (expected and found not in expected):
                 yield f"I1: document {source}:{at} ended {found}, expected {expected}"
     yield from _usage(logs)
+    for (source, at), reason in logs.refused.items():
+        value = logs.raw[source][at].value or b""
+        if reason == "forwarded":
+            if value not in logs.forwarded:
+                yield f"I1: usage {at} was not sent on"
+        elif logs.rejected.get((source, at)) != value:
+            yield f"I1: {source}:{at} is {reason}, and is not shown as rejected"
 
 
 def _in_order(logs: Logs) -> Iterator[str]:

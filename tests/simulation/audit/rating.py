@@ -58,7 +58,10 @@ class RatingAudit:
                 yield f"I1: a tick ended as {kinds}"
         elif row["kind"] == JournalKind.USAGE:
             event = self._event_of(row)
-            self._events[event["subject"], event["source"], event["id"]] = event
+            key = (event["subject"], event["source"], event["id"])
+            self._events[key] = event
+            for product in (None, *self.terms.products):
+                self._ended.pop((*key, product), None)  # a window later it is another event
             yield from self._ending(event, rated, None)
         else:
             yield from self._document(json.loads(row["data"]), rated)
@@ -186,13 +189,18 @@ class RatingAudit:
         tallied = line["before"] is not None
         if tallied and Fraction(line["before"]) != before:
             yield f"key {key} counts {line['before']}, expected {before}"
-        if not tallied and price["model"] in CUMULATIVE:
-            yield f"key {key} does not count"
-        if tallied:
-            self._counted[key] += quantity
+        if tallied != (price["model"] in CUMULATIVE):
+            yield f"key {key} says it counts {line['before']}, its price is {price}"
+        self._count(key, quantity)
         expected = (quantity, cost_of(price, quantity, before, times))
         if (Fraction(line["quantity"]), Fraction(line["cost"])) != expected:
             yield f"{line['quantity']} at {line['cost']}, expected {expected} by {price} {times}"
+
+    def _count(self, key: Key, quantity: Fraction) -> None:
+        """Counted once any cumulative price of the product is known."""
+        account, _, product, _, _ = key
+        if self.terms.counts(account, product):
+            self._counted[key] += quantity
 
     def _voided(self, document: Fields, line: Row) -> Iterator[str]:
         """A void's line: at the recorded price, from what the key counts by now."""
@@ -214,8 +222,7 @@ class RatingAudit:
         if price["model"] == "flat":
             if Fraction(line["cost"]) != -Fraction(recorded[0]["cost"]):
                 yield f"{identity} costs {line['cost']} to void, {recorded[0]['cost']} before"
-            if line["before"] is not None:
-                self._counted[key] += quantity
+            self._count(key, quantity)
             return
         yield from self._priced(key, line, quantity, price, times)
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.frames import JournalKind, Vector, decode_journal, decode_ledger, decode_rated
-from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, USAGE
+from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, REJECTED, USAGE
 from tests.simulation.log import Broker, Stored
 
 Row = dict[str, Any]
 Place = tuple[int, int]
+_TOPICS = [CATALOG.name, CREDITS.name, USAGE.name]
 _SOURCE = {JournalKind.CATALOG: 0, JournalKind.CREDITS: 1}
 
 
@@ -29,6 +30,8 @@ class Logs:
     rated: list[Row] = field(default_factory=list)
     ledger: list[Row] = field(default_factory=list)
     alerts: list[bytes] = field(default_factory=list)
+    rejected: dict[tuple[int, int], bytes | None] = field(default_factory=dict)
+    forwarded: list[bytes | None] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
@@ -41,7 +44,26 @@ def read(broker: Broker, partition: int, partitions: int) -> Logs:
     logs.rated = _read_placed(logs, _values(topics[RATED.name][partition]), decode_rated)
     logs.ledger = _read_placed(logs, _values(topics[LEDGER.name][partition]), decode_ledger)
     logs.alerts = list(_values(topics[ALERTS.name][partition]))
+    _read_sides(logs, broker)
     return logs
+
+
+def _read_sides(logs: Logs, broker: Broker) -> None:
+    """What was shown as rejected, by its place, and what was sent on to another partition."""
+    for record in (stored for part in broker.topics[REJECTED.name] for stored in part):
+        headers = dict(record.headers or [])
+        topic = (headers["__connect.errors.topic"] or b"").decode()
+        number = int(headers["__connect.errors.partition"] or b"")
+        if topic in _TOPICS and number == (logs.partition if topic != CATALOG.name else 0):
+            offset = int(headers["__connect.errors.offset"] or b"")
+            logs.rejected[_TOPICS.index(topic), offset] = record.value
+    for number, part in enumerate(broker.topics[USAGE.name]):
+        if number != logs.partition:
+            logs.forwarded += [
+                stored.value
+                for stored in part
+                if any(name == "drawdown-forwarded" for name, _ in stored.headers or ())
+            ]
 
 
 def source_of(row: Row) -> int:

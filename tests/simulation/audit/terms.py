@@ -7,6 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from schemas.times import parse_instant
+from tests.simulation.audit.prices import CUMULATIVE
 
 Fields = dict[str, Any]
 _MONTHS: Final = {"monthly": 1, "quarterly": 3, "annual": 12}
@@ -152,6 +153,27 @@ class Terms:
         if not rates:
             return "no_rate"
         return max(rates, key=lambda rate: len(rate.get("match", {})))  # the first of equals
+
+    def counts(self, account: str, product: str) -> bool:
+        """Whether a cumulative price of the product is known, in force or not."""
+        tags = self.products[product].get("tags", ())
+        rates = (
+            rate["price"]
+            for card in self.cards.values()
+            for version in card["versions"]
+            for rate in version["rates"]
+            if rate["product"] == product
+        )
+        overrides = (
+            override["price"]
+            for (owner, _), held in self.contracts.items()
+            for _, terms in held.revisions
+            for override in terms.get("overrides") or ()
+            if owner == account
+            and override.get("price")
+            and (override.get("product") == product or override.get("tag") in tags)
+        )
+        return any(price["model"] in CUMULATIVE for price in (*rates, *overrides))
 
     def period(self, account: str, contract: str | None, time: int) -> int:
         """The start of the billing period of a line."""
