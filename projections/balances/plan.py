@@ -16,7 +16,7 @@ from projections.balances.days import today_in, turn_quietly
 from projections.balances.measures import EXPIRING, alert_scopes, measured
 from projections.balances.overage import owed_place
 from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow
-from projections.balances.terms import Rule, account_terms, terms_at
+from projections.balances.terms import Rule, account_terms, terms_at, terms_now
 from projections.balances.top_up import available_in, scopes_with_rule
 
 _NEVER: Final = 1 << 62
@@ -208,7 +208,8 @@ def _fits(row: BalanceRow, plan: Plan, group: Group) -> bool:
     if scope not in plan.unlimited:
         terms = terms_at(row, scope, group.first)
         plan.unlimited[scope] = not terms.limits
-        plan.plain[scope] = terms.overage.plain
+        # What a line owes is a matter of event time, the cap that is told of one of journal time.
+        plan.plain[scope] = terms.overage.plain and terms_now(row, scope).overage.mode != "cap"
     return plan.unlimited[scope]
 
 

@@ -1,6 +1,7 @@
 """Each boundary of the quick path, met to the unit: beyond it, lines go the slow way."""
 
-from tests.builders import line
+from schemas.times import format_instant
+from tests.builders import line, rated_document
 from tests.projections.balances import DAY, HOUR, T, account, alerts, drawn, grant, held, postings
 
 UNIT = "0.000000001"
@@ -101,3 +102,20 @@ def test_overage_goes_on_quickly_once_it_has_started() -> None:
     )
     assert alerts(outcome)[1:] == [("overage.started",)]
     assert (held(outcome)["overage"], held(outcome)["available"]) == ("5", "6")
+
+
+def test_a_cap_in_force_now_is_told_of_by_lines_of_before() -> None:
+    """Overage of an event before the amendment reaches the cap that came with it."""
+    begin = format_instant(T + DAY)
+    changes = {"overage": {"mode": "cap", "cap": "10"}}
+    amendment = {"id": "m", "account": "a", "contract": "k", "changes": changes}
+    contract = {"kind": "Contract", "id": "k", "account": "a", "starts_at": format_instant(T)}
+    outcome = drawn(
+        account(alerts=[]),
+        rated_document(T, contract),
+        line(T, "a", "p", "3", contract="k"),
+        rated_document(T, {"kind": "amend_contract", "effective_at": begin, **amendment}),
+        line(T + DAY, "a", "p", "1", T, contract="k"),
+        line(T + DAY, "a", "p", "8", T, contract="k"),
+    )
+    assert alerts(outcome) == [("overage.started",), ("overage.capped", "10")]
