@@ -16,16 +16,18 @@ from deploy.servers.find import Servers
 from deploy.workers import WORKERS
 from ingest import Producer
 from projections.balances import alerts as kinds
+from schemas.errors import DocumentError
 from tests.system.pipeline import Pipeline, running
-from tests.system.traffic import ACCOUNTS, Traffic
+from tests.system.traffic import ACCOUNTS, Traffic, cost_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-EVENTS: Final = 200_000
+EVENTS: Final = 120_000
 KILLS_EACH: Final = 7
 KILLS: Final = KILLS_EACH * len(WORKERS)
 LEAST_KILLS: Final = 20
 AT_ONCE: Final = 2_500
 STEP_SECONDS: Final = 0.05
+VOIDS: Final = 12
 LATEST_KILL_SECONDS: Final = (0.05, 0.2, 0.5, 2.0)
 SENDING_SECONDS: Final = 180
 SETTLE_SECONDS: Final = 90
@@ -64,7 +66,7 @@ class Killer:
 def test_nothing_is_lost_and_nothing_doubled(
     servers: Servers, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """SIGKILL while 200,000 events come in, grants run dry and expire, and others are issued."""
+    """SIGKILL while usage comes in, grants run dry or expire, contracts change, usage is voided."""
     print(f"DRAWDOWN_TEST_SEED={SEED}")
     traffic = Traffic(EVENTS, SEED, time.time_ns() // 1_000)
     seconds = "3" if servers.kind == "embedded" else "6"  # Apache Kafka accepts no less than 6
@@ -87,7 +89,7 @@ def send_and_kill(pipeline: Pipeline, traffic: Traffic) -> Counter[str]:
     """Send, a share of the records for every kill, so that all kills fall while events come in."""
     started = time.monotonic()
     killers = [Killer(pipeline, name, random.Random(f"{SEED} {name}")) for name in WORKERS]
-    records, sent, topped_up = traffic.records(), 0, 0
+    records, sent, topped_up, amended = traffic.records(), 0, 0, 0
     with Producer(pipeline.settings.kafka, pipeline.settings.topic_prefix) as producer:
         while sent < EVENTS:
             assert time.monotonic() - started < SENDING_SECONDS, pipeline.said()
@@ -100,6 +102,11 @@ def send_and_kill(pipeline: Pipeline, traffic: Traffic) -> Counter[str]:
             if topped_up < kills * ACCOUNTS // KILLS:
                 pipeline.apply([traffic.top_up(topped_up)])
                 topped_up += 1
+            if amended < kills * ACCOUNTS // (2 * KILLS):
+                pipeline.apply([traffic.amendment(2 * amended + 1)])
+                amended += 1
+            if traffic.voided < kills // KILLS_EACH * VOIDS:
+                void(pipeline, traffic)
             for killer in killers:
                 killer.step()
             pipeline.poll()
@@ -108,11 +115,22 @@ def send_and_kill(pipeline: Pipeline, traffic: Traffic) -> Counter[str]:
     return Counter({killer.worker: killer.kills for killer in killers})
 
 
+def void(pipeline: Pipeline, traffic: Traffic) -> None:
+    """Void some of the first usage, if its lines are in the ledger already."""
+    try:
+        pipeline.apply(traffic.voids(VOIDS))
+    except DocumentError:
+        return  # the workers were dead for a while: at a later step
+    traffic.have_voided(VOIDS)
+
+
 def check_sums(pipeline: Pipeline, traffic: Traffic) -> None:
     """By the test's own sums: every token is paid once, from a grant or as overage."""
+    assert traffic.voided > 0
     for account, tokens in traffic.tokens.items():
         balance = pipeline.balance(account)
-        assert Decimal(balance["consumed"]) + Decimal(balance["overage"]) == tokens, account
+        paid = Decimal(balance["consumed"]) + Decimal(balance["overage"])
+        assert paid == cost_of(account, tokens), account
 
 
 def check_alerts(pipeline: Pipeline, figures: Counter[str]) -> None:

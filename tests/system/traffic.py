@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Final
 
 from schemas.times import DAY, SECOND, format_instant
@@ -11,24 +12,54 @@ ACCOUNTS: Final = 60
 DUPLICATES: Final = 0.05
 _MOST_TOKENS: Final = 99
 _RECENT: Final = 5_000
+_LATE: Final = 0.1
+_LATEST: Final = DAY * 3 // 4
+_TEAMS: Final = ("red", "green", "blue")
+_SAMPLED: Final = 1_000
 _RULES: Final = [
     {"id": "spent", "measure": "consumed_percent", "thresholds": ["25", "50", "75", "90"]},
     {"id": "left", "measure": "remaining_amount", "thresholds": ["1000", "20000"]},
 ]
 
 
+_TIERS: Final = [
+    {"up_to": "40000", "unit_price": "1"},
+    {"up_to": "90000", "unit_price": "0.5", "flat": "100"},
+    {"unit_price": "0.125"},
+]
+
+
+def cost_of(account: str, tokens: int) -> Decimal:
+    """What `tokens` cost an account: list price, half of it, or tiers."""
+    match int(account[1:]) % 4:
+        case 1:
+            return Decimal(tokens) / 2
+        case 3:
+            last, next_to = max(tokens - 90_000, 0), min(max(tokens - 40_000, 0), 50_000)
+            flat = 100 if next_to else 0
+            return min(tokens, 40_000) + Decimal(next_to) / 2 + flat + Decimal(last) / 8
+        case _:
+            return Decimal(tokens)
+
+
 class Traffic:
-    """`count` records, each kept in the sums when it is not a repeat. Times are microseconds."""
+    """`count` records, each kept in the sums when it is not a repeat. Times are microseconds.
+
+    Of four accounts two have no contract, one has a contract with a multiplier, and one has tiers,
+    limits and a burn order of its own. A tenth of the usage is late.
+    """
 
     def __init__(self, count: int, seed: int, now: int) -> None:
         self.tokens: Counter[str] = Counter()
         self.repeats = 0
+        self.voided = 0
+        self._samples: list[tuple[str, int, int]] = []
         self._count, self._now = count, now
         self._random = random.Random(seed)
         self._share = count * (1 + _MOST_TOKENS) // 2 // ACCOUNTS
 
     def documents(self) -> list[dict[str, Any]]:
-        """One credit a token; accounts hold less than they will spend, most of it not for long."""
+        """Accounts hold less than they will spend, most of it not for long."""
         since = format_instant(self._now - DAY)
         meter = {"event_type": "llm.request", "aggregation": "sum", "value": "tokens"}
         rate = {"product": "tokens", "price": {"model": "unit", "unit_price": "1"}}
@@ -45,8 +76,11 @@ class Traffic:
                     "id": f"a{number}",
                     "rate_card": "standard",
                     "alerts": _RULES,
+                    "recurring": [_recurring("daily")],
                 }
             )
+            if number % 2:
+                made.append(self._contract(number))
             made.append(self._grant(number, "first", self._share // 20))
             made.append(
                 {
@@ -60,6 +94,37 @@ class Traffic:
         """A further grant of a fifth of what an account will spend."""
         return self._grant(number % ACCOUNTS, f"top-up-{number // ACCOUNTS}", self._share // 5)
 
+    def amendment(self, number: int) -> dict[str, Any]:
+        """A contract's limits from yesterday on: prices are left as they are."""
+        team = {"id": "team", "by": "team", "amount": "900", "period": "daily"}
+        return {
+            "kind": "amend_contract",
+            "id": f"amend-{number}",
+            "account": f"a{number}",
+            "contract": "main",
+            "effective_at": format_instant(self._now - DAY),
+            "changes": {"limits": [team]},
+        }
+
+    def voids(self, count: int) -> list[dict[str, Any]]:
+        """Of the usage that was sent first and was not voided yet."""
+        return [
+            {
+                "kind": "void_usage",
+                "id": f"void-{number}",
+                "account": account,
+                "source": "crash",
+                "event": f"e{number}",
+            }
+            for account, number, _ in self._samples[self.voided : self.voided + count]
+        ]
+
+    def have_voided(self, count: int) -> None:
+        """The first `count` voids are on the log: what they are of is in no sum."""
+        for account, _, tokens in self._samples[self.voided : self.voided + count]:
+            self.tokens[account] -= tokens
+        self.voided += count
+
     def records(self) -> Iterator[tuple[str, bytes]]:
         """(account, event): one in twenty repeats one of the last."""
         recent: list[tuple[str, bytes]] = []
@@ -71,6 +136,8 @@ class Traffic:
                 continue
             account, tokens = f"a{rng.randrange(ACCOUNTS)}", rng.randint(1, _MOST_TOKENS)
             self.tokens[account] += tokens
+            if number % _SAMPLED == 0:
+                self._samples.append((account, number, tokens))
             record = account, self._event(account, number, tokens)
             if len(recent) < _RECENT:
                 recent.append(record)
@@ -79,11 +146,37 @@ class Traffic:
             yield record
 
     def _event(self, account: str, number: int, tokens: int) -> bytes:
-        time = format_instant(self._now + number)
+        late = self._random.randrange(_LATEST) if self._random.random() < _LATE else 0
+        time, team = format_instant(self._now + number - late), _TEAMS[number % len(_TEAMS)]
         return (
             f'{{"specversion":"1.0","id":"e{number}","source":"crash","type":"llm.request",'
-            f'"subject":"{account}","time":"{time}","data":{{"tokens":{tokens}}}}}'
+            f'"subject":"{account}","time":"{time}",'
+            f'"data":{{"tokens":{tokens},"team":"{team}"}}}}'
         ).encode()
+
+    def _contract(self, number: int) -> dict[str, Any]:
+        """One billing period holds all of it, so that a sum has one price."""
+        anchor = format_instant(self._now - 30 * DAY)[:10]
+        made: dict[str, Any] = {
+            "kind": "Contract",
+            "id": "main",
+            "account": f"a{number}",
+            "rate_card": "standard",
+            "starts_at": format_instant(self._now - 3 * DAY),
+            "billing": {"cycle": "annual", "anchor": anchor},
+            "recurring": [_recurring("monthly")],
+            "alerts": _RULES,
+            "overrides": [{"product": "tokens", "multiplier": "0.5"}],
+        }
+        if number % 4 == 3:
+            price = {"model": "graduated", "tiers": _TIERS}
+            made["overrides"] = [{"product": "tokens", "price": price}]
+            made["limits"] = [
+                {"id": "all", "by": "account", "amount": "5000", "period": "monthly"},
+                {"id": "team", "by": "team", "amount": "2000", "period": "daily"},
+            ]
+            made["burn_policy"] = ["wallet_first", "expires_at"]
+        return made
 
     def _grant(self, number: int, name: str, amount: int, kind: str = "prepaid") -> dict[str, Any]:
         return {
@@ -94,3 +187,14 @@ class Traffic:
             "amount": str(amount),
             "effective_at": format_instant(self._now - DAY),
         }
+
+
+def _recurring(cadence: str) -> dict[str, Any]:
+    return {
+        "id": f"each-{cadence}",
+        "type": "promotional",
+        "amount": "50",
+        "cadence": cadence,
+        "expiry": "end_of_period",
+        "rollover": {"mode": "percent", "percent": "50"},
+    }
