@@ -155,14 +155,17 @@ def may_tell(row: BalanceRow, scope: str, rule: Rule, threshold: str, clock: int
 
 
 def forget_removed(row: BalanceRow) -> None:
-    """After terms changed: states of thresholds that are gone go; new ones are armed."""
+    """After terms changed: states of thresholds that are gone go; new ones are armed.
+
+    That a grant's end was told stays with the grant: it is told once.
+    """
     kept = {
         (scope, rule.id, text)
         for scope, rules in alert_scopes(row)
         for rule in rules
         for text, _ in rule.thresholds
     }
-    row.fired = {key: said for key, said in row.fired.items() if key[:3] in kept}
+    row.fired = {key: said for key, said in row.fired.items() if key[3] or key[:3] in kept}
     row.told = {key: day for key, day in row.told.items() if key in kept}
 
 
