@@ -222,6 +222,7 @@ LINES = _act(
         min_size=2,
         max_size=8,
     ),
+    late=st.sampled_from((0, 0, -DAY, -5 * DAY)),
     contract=st.sampled_from((None, None, *CONTRACTS)),
     tallied=st.booleans(),
 )
@@ -469,6 +470,7 @@ class Unfolding:
         self,
         account: str,
         costs: Sequence[tuple[str, str]],
+        late: int,
         contract: str | None,
         tallied: bool,
     ) -> None:
@@ -476,7 +478,9 @@ class Unfolding:
         match = '{"m":"x"}' if tallied else "{}"
         for product, cost in costs:
             self.now += 1_000_000
-            self._line(account, product, cost, 0, contract, match, tallied, back=False, team=None)
+            self._line(
+                account, product, cost, late, contract, match, tallied, back=False, team=None
+            )
 
     def _line(
         self,

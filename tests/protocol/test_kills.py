@@ -6,7 +6,8 @@ import pytest
 import redis
 
 from processors.rating import stage as rating
-from projections.balances.row import check_conservation, decode_row
+from projections.balances.books import accounts_in
+from projections.balances.row import check_conservation
 from projections.fold import position, stage
 from tests.protocol.mutation import mutant, script
 from tests.protocol.test_position import JOURNAL_UNSEEN
@@ -49,8 +50,8 @@ def test_killed_anywhere_balances_end_as_one_worker_would(
     found = world.outcome()
     assert found == world.truth()
     assert found.alerts
-    for raw in found.rows.values():
-        assert check_conservation(decode_row(raw)) == []
+    for account, row in accounts_in(found.rows).items():
+        assert check_conservation(account, row.grants) == []
 
 
 MUTATIONS = (
