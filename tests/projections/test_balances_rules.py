@@ -453,3 +453,16 @@ def test_a_grant_that_ends_before_its_contract_starts_ends_at_its_end() -> None:
     )
     assert postings(outcome) == [("issued", "g", "5"), ("expired", "g", "5")]
     assert outcome.alerts[-1].at == T + 2 * DAY
+
+
+def test_a_notice_is_told_once_whatever_rules_come_and_go() -> None:
+    """The rule is taken off and put back: the same notice would have the same id."""
+    rule = {"id": "e", "measure": "grant_expiring", "thresholds": ["20"]}
+    outcome = drawn(
+        account(alerts=[rule]),
+        grant("g", "5", expires_at=T + 9 * DAY),
+        account(T + DAY, alerts=[]),
+        account(T + 2 * DAY, alerts=[rule]),
+        rated_tick(T + 3 * DAY),
+    )
+    assert alerts(outcome) == [("grant.issued", "g"), ("grant.expiring", "e", "20", "g")]
