@@ -72,6 +72,7 @@ class Consumer:
     def __init__(self, broker: Broker, node: Node, config: Mapping[str, object]) -> None:
         assert config["auto.offset.reset"] == "error", "positions are ours"
         self._broker, self._node = broker, node
+        self._tells_ends = bool(config.get("enable.partition.eof"))
         self._next: dict[Place, int] = {}
         self._ended: dict[Place, int] = {}
         self._paused: set[Place] = set()
@@ -133,7 +134,8 @@ class Consumer:
         stop = min(len(records), start + most)
         found = [Message(place, at, records[at]) for at in range(start, stop)]
         self._next[place] = stop
-        if stop == len(records) and self._ended.get(place) != stop and len(found) < most:
+        at_end = self._tells_ends and stop == len(records)
+        if at_end and self._ended.get(place) != stop and len(found) < most:
             self._ended[place] = stop
             found.append(Message(place, stop, None))
         return found
@@ -206,8 +208,7 @@ class Producer:
 
     def poll(self, seconds: float = 0) -> int:
         """Reports of what has landed; while the world is calm everything lands here."""
-        if not self.node.luck(0.5):
-            self.land(1_000)
+        self.land(self.node.chance.randint(0, 4) if self.node.luck(0.8) else 1_000)
         served = 0
         while self.reports and not self.node.luck(0.2):
             confirm, error = self.reports.popleft()

@@ -167,7 +167,7 @@ class Folding(Process):
             start = max(0, start - self.chance.randint(1, 3))
         elif self.luck(0.05):
             start += self.chance.randint(1, 2)
-        most = self.chance.randint(2, 12) if self.world.chaos else len(log)
+        most = self.chance.choice((1, 2, 4, 12)) if self.world.chaos else len(log)
         records = [(at, log[at].value or b"") for at in range(start, min(len(log), start + most))]
         if records:
             self.partition.process(records, None)

@@ -98,13 +98,16 @@ class World:
     def _act(self) -> None:
         """One thing that happens somewhere."""
         self._supervise()
+        if self.chance.random() < 0.1:
+            prefix = self._some_state()
+            self._snapshots = [*self._snapshots[-8:], (prefix, self.state.copy(prefix))]
         number = self.chance.random()
         if number < 0.22:
             for _ in range(self.chance.randint(1, 5)):
                 self.traffic.send(self.note)
-        elif number < 0.28:
+        elif number < 0.29:
             self._fault()
-        elif number < 0.30 and self._wires:
+        elif number < 0.31 and self._wires:
             self.chance.choice(self._wires).land(2)
         elif number < 0.38 and self.zombies:
             self._haunt(self.chance.choice(self.zombies))
@@ -117,26 +120,34 @@ class World:
         for _ in range(self.chance.randint(1, 5)):
             if zombie.alive:
                 self._step(zombie)
-        if not zombie.alive or self.chance.random() < 0.1:
+        if not zombie.alive or self.chance.random() < 0.07:
             self._bury(zombie)
             self.zombies.remove(zombie)
 
     def _fault(self) -> None:
-        match self.chance.randint(0, 7):
+        match self.chance.randint(0, 8):
             case 0 | 1:
                 self._forget(self.chance.choice(self.members))
                 self._rebalance()
             case 2 | 3:
-                self._replace(self.chance.choice(list(self.folding.values())))
+                folding = list(self.folding.values())
+                busy = [each for each in folding if each.alive and each.partition.pending]
+                self._replace(self.chance.choice(busy or folding))
             case 4:
                 self._rebalance()
-            case 5:
-                prefix = self._some_state()
-                self._snapshots.append((prefix, self.state.copy(prefix)))
-            case 6:
+            case 5 | 6:
                 self._roll_back()
+            case 7:
+                self._twin()
             case _:
                 self._expire()
+
+    def _twin(self) -> None:
+        """A second worker opens a partition, and sleeps: all it will read is newer than that."""
+        kind, number = self.chance.choice(KINDS), self.chance.randrange(self.partitions)
+        twin = Folding(self, self._name(f"{kind.name}-twin"), kind=kind, number=number)
+        self._start(twin)
+        self.zombies.append(twin)
 
     def _expire(self) -> None:
         sending = [each for each in self._processes() if any(each.producer.queues.values())]
@@ -173,11 +184,11 @@ class World:
         """Its partition is opened by another; the old one leaves well, is killed, or goes on."""
         del self.folding[process.kind.name, process.number]
         choice = self.chance.random()
-        if process.alive and choice < 0.5:
+        if process.alive and choice < 0.7:
             self.note("zombie", process.name)
             self.zombies.append(process)
             return
-        if process.alive and choice < 0.7:
+        if process.alive and choice < 0.8:
             process.guarded(process.drain)
         self._bury(process)
 

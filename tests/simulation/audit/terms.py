@@ -58,8 +58,8 @@ class Terms:
                 held.revisions.append((parse_instant(document["effective_at"]), changed))
             case "terminate_contract":
                 held = self.contracts[str(account), document["contract"]]
-                at = max(parse_instant(document["at"]), clock)
-                held.stopped = at if held.stopped is None else min(held.stopped, at)
+                if held.stopped is None:  # the first stands
+                    held.stopped = max(parse_instant(document["at"]), clock)
 
     def meters(self, event: Fields) -> Iterator[Fields]:
         """The products that meter an event, in the order of first application."""
