@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from deploy.demo.sample import ACCOUNTS, Day, documents
+from deploy.demo.sample import ACCOUNTS, CONTRACT, Day, documents
 from deploy.reading import report as reports
 from deploy.reading.alerts import read_alerts
 from deploy.reading.balance import read_balance
+from deploy.reading.contract import read_contract
 from deploy.reading.lag import measure
 from deploy.reading.reconcile import reconcile
 from deploy.reading.surroundings import Surroundings, surroundings
@@ -34,6 +35,7 @@ from schemas.topics import REJECTED, UNRATED
 
 _PATIENCE_SECONDS: Final = 120.0
 _ANY_PORT: Final = "0"
+_SHOWN: Final = ("id", "type", "issued", "consumed", "rolled_over", "remaining", "state")
 
 
 def register(app: typer.Typer) -> None:
@@ -81,7 +83,9 @@ class _Run:
         with resources.as_file(catalog) as path:
             made = [parse_document(fields) for fields in documents(self._day.now)]
             send_documents([*load_documents([path]), *made], kafka)  # type: ignore[list-item]
-        self._console.print("Applied 3 products, 1 rate card, 3 accounts and 5 grants")
+        self._console.print(
+            "Applied 3 products, 1 rate card, 3 accounts, 5 grants, 1 contract and its amendment"
+        )
         self._settle("starting the workers", lambda: True)
         started = time.monotonic()
         sender = threading.Thread(target=self._send, daemon=True)
@@ -123,6 +127,7 @@ class _Run:
         """Report balances, alerts, refusals, speed and every invariant; gives whether all hold."""
         for account in ACCOUNTS:
             self._tell_account(account)
+        self._tell_contract(*CONTRACT)
         log = Log(self._settings.kafka)
         kinds = Counter(alert["type"] for alert in read_alerts(log, follow=False))
         self._tell_counts("Alerts", kinds)
@@ -144,12 +149,22 @@ class _Run:
         entry = read_balance(self._around, account)
         assert entry is not None, account
         title = f"{account}: available {entry['available']}, overage {entry['overage']}"
-        table = Table("grant", "type", "issued", "consumed", "remaining", "state", title=title)
-        for grant in entry["grants"]:
-            table.add_row(
-                *(grant[n] for n in ("id", "type", "issued", "consumed", "remaining", "state"))
-            )
+        table, grants = Table(title=title, title_justify="left", box=None), entry["grants"]
+        rolled = any(grant["rolled_over"] != "0" for grant in grants)
+        shown = [name for name in _SHOWN if rolled or name != "rolled_over"]
+        for name in shown:
+            table.add_column(name.replace("_", " "), overflow="fold")
+        for grant in grants:
+            table.add_row(*(grant[name] for name in shown))
         self._console.print(table)
+
+    def _tell_contract(self, account: str, contract: str) -> None:
+        entry = read_contract(self._around, account, contract)
+        assert entry is not None, contract
+        for each in entry["revisions"]:
+            why = f": {each['reason']} (by {each['by']})" if each["reason"] else ""
+            line = f"Contract {contract} of {account}, revision {each['revision']},"
+            self._console.print(f"{line} in force from {each['effective_at']}{why}")
 
     def _tell_counts(self, title: str, counts: Counter[str]) -> None:
         listed = "  ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))

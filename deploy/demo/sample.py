@@ -14,6 +14,7 @@ from typing import Any, Final
 from schemas.times import DAY, SECOND, format_instant
 
 ACCOUNTS: Final = ("acme", "globex", "initech")
+CONTRACT: Final = ("acme", "acme-llm")
 _WEIGHTS: Final = (6, 3, 1)
 _LATE: Final = 36 * 3600 * SECOND
 _TOO_OLD: Final = 5 * DAY
@@ -98,7 +99,11 @@ class Day:
 
 
 def documents(now: int) -> list[dict[str, Any]]:
-    """The demo's accounts and grants: a large one, one with a promotion, one that runs dry."""
+    """The demo's accounts and grants: a large one, one with a promotion, one that runs dry.
+
+    The large one has a contract: its LLM tokens cost less by it, it gets credits each day, of which
+    half roll over, and it is amended while it runs.
+    """
     month_ago, month_ahead = format_instant(now - 30 * DAY), format_instant(now + 30 * DAY)
     paid: dict[str, Any] = {"effective_at": month_ago, "type": "prepaid"}
     usd = {"currency": "USD"}
@@ -118,7 +123,44 @@ def documents(now: int) -> list[dict[str, Any]]:
         {"kind": "Account", "id": name, "rate_card": "standard", "time_zone": zone}
         for name, zone in zip(ACCOUNTS, ("America/New_York", "Europe/Berlin", "UTC"), strict=True)
     ]
-    return [*accounts, *({"kind": "Grant", **grant} for grant in grants)]
+    return [
+        *accounts,
+        *({"kind": "Grant", **grant} for grant in grants),
+        *_contract(now - 3 * DAY, now),
+    ]
+
+
+def _contract(starts: int, now: int) -> list[dict[str, Any]]:
+    """A contract of the large account, and the amendment of yesterday that halves one price."""
+    account, name = CONTRACT
+    override = {"tag": "llm", "multiplier": "0.8"}
+    contract: dict[str, Any] = {
+        "kind": "Contract",
+        "id": name,
+        "account": account,
+        "starts_at": format_instant(starts),
+        "ends_at": format_instant(starts + 365 * DAY),
+        "rate_card": "standard",
+        "covers": {"tags": ["llm"]},
+        "overrides": [override],
+        "recurring": [
+            {"id": "daily", "type": "promotional", "amount": "2000", "cadence": "daily",
+             "expiry": "end_of_period",
+             "rollover": {"mode": "percent", "percent": "50", "max_times": 1, "expiry": "P1D"}},
+        ],
+    }  # fmt: skip
+    small = {"product": "input-tokens", "match": {"model": "small"}, "multiplier": "0.5"}
+    amendment: dict[str, Any] = {
+        "kind": "amend_contract",
+        "id": f"{name}-2",
+        "account": account,
+        "contract": name,
+        "effective_at": format_instant(now - DAY // 2),
+        "changes": {"overrides": [override, small]},
+        "reason": "small models at half price",
+        "by": "sales",
+    }
+    return [contract, amendment]
 
 
 def _record(account: str, name: str, kind: str, time: int, data: dict[str, Any]) -> Record:
