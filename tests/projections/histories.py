@@ -210,7 +210,7 @@ LINE = _act(
     contract=st.sampled_from((None, *CONTRACTS)),
     match=st.sampled_from(("{}", "{}", '{"m":"x"}')),
     tallied=st.booleans(),
-    back=st.sampled_from((False, False, False, False, True)),
+    back=st.sampled_from((False, False, True)),
     team=st.sampled_from((None, "red", "blue")),
 )
 LINES = _act(
@@ -229,7 +229,8 @@ LINES = _act(
 COMMAND = _act(
     "command",
     name=st.sampled_from(
-        ("void_grant", "refund_grant", "adjust_grant", "fund_grant", "fund_grant", "purchase",
+        ("void_grant", "refund_grant", "adjust_grant",
+            "adjust_grant", "fund_grant", "fund_grant", "purchase",
          "set_seats", "top_up_failed")
     ),
     which=_WHICH,
