@@ -22,9 +22,10 @@ _RULES: Final = [
 ]
 
 
+_ROLLOVER: Final = {"mode": "percent", "percent": "50", "expiry": "P1D"}
 _TIERS: Final = [
-    {"up_to": "40000", "unit_price": "1"},
-    {"up_to": "90000", "unit_price": "0.5", "flat": "100"},
+    {"up_to": "20000", "unit_price": "1"},
+    {"up_to": "45000", "unit_price": "0.5", "flat": "100"},
     {"unit_price": "0.125"},
 ]
 
@@ -35,9 +36,9 @@ def cost_of(account: str, tokens: int) -> Decimal:
         case 1:
             return Decimal(tokens) / 2
         case 3:
-            last, next_to = max(tokens - 90_000, 0), min(max(tokens - 40_000, 0), 50_000)
+            last, next_to = max(tokens - 45_000, 0), min(max(tokens - 20_000, 0), 25_000)
             flat = 100 if next_to else 0
-            return min(tokens, 40_000) + Decimal(next_to) / 2 + flat + Decimal(last) / 8
+            return min(tokens, 20_000) + Decimal(next_to) / 2 + flat + Decimal(last) / 8
         case _:
             return Decimal(tokens)
 
@@ -86,6 +87,7 @@ class Traffic:
                 {
                     **self._grant(number, "promotion", self._share // 3, "promotional"),
                     "expires_at": format_instant(ends),
+                    "rollover": _ROLLOVER,
                 }
             )
         return made
@@ -196,5 +198,5 @@ def _recurring(cadence: str) -> dict[str, Any]:
         "amount": "50",
         "cadence": cadence,
         "expiry": "end_of_period",
-        "rollover": {"mode": "percent", "percent": "50"},
+        "rollover": _ROLLOVER,
     }
