@@ -1,5 +1,7 @@
 """The pipeline's ports, led to one world's log, store and clock while that world runs."""
 
+# ruff: noqa: D102 - as an executor calls it
+
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -52,7 +54,9 @@ def installed(
         return AdminClient(broker, starting())
 
     clock = broker.clock
-    redis = SimpleNamespace(Redis=SimpleNamespace(from_url=lambda *_, **__: Redis(state, starting())))
+    redis = SimpleNamespace(
+        Redis=SimpleNamespace(from_url=lambda *_, **__: Redis(state, starting()))
+    )
     ports: list[tuple[Any, str, object]] = [
         (worker, "AdminClient", admin),
         (worker, "redis", redis),

@@ -1,10 +1,14 @@
 """The processes of a world: admission's real worker, and the folds as their host drives them."""
 
+# ruff: noqa: D102 - as its base says
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
+
+import redis
 
 from processors.admission.settings import AdmissionSettings
 from processors.admission.worker import AdmissionWorker
@@ -115,10 +119,7 @@ class Admission(Process):
         ends = self.world.broker.topics
         return set(owned) == self.partitions and all(
             list(each.acknowledged)
-            == [
-                len(ends[place.name][0 if place.partitions else number])
-                for place in _SOURCES
-            ]
+            == [len(ends[place.name][0 if place.partitions else number]) for place in _SOURCES]
             for number, each in owned.items()
         )
 
@@ -133,7 +134,11 @@ class Folding(Process):
     def start(self) -> None:
         world = self.world
         store = PartitionStore(
-            Redis(world.state, self), PREFIX, self.number, self.kind.name, Patience(2.0)
+            cast("redis.Redis", Redis(world.state, self)),
+            PREFIX,
+            self.number,
+            self.kind.name,
+            Patience(2.0),
         )
         log = Log("memory")
         found = log.check(self.kind.reads.name, self.number, store.open() or Position())

@@ -1,5 +1,6 @@
 """I4 and I5: one worker that folds the whole log in one go, undisturbed, has the same results."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -10,17 +11,27 @@ from projections.balances.books import accounts_in
 from projections.balances.row import check_conservation
 from projections.balances.stage import BALANCES
 from projections.fold.outbox import Output
-from projections.fold.position import OutputReader, Position
+from projections.fold.position import ZERO, JournalReader, OutputReader, Position
 from projections.fold.stage import Record
 from projections.fold.worker import StageKind
 from projections.rows import MemoryReader
-from schemas.frames import decode_ledger, decode_rated
+from schemas.frames import (
+    JOURNAL_SCHEMA,
+    FrameKind,
+    JournalHeader,
+    JournalKind,
+    decode_ledger,
+    decode_rated,
+    encode,
+)
+from schemas.times import DAY
 from schemas.topics import ALERTS, JOURNAL, LEDGER, RATED
 from tests.simulation.log import Broker
 from tests.simulation.processes import PREFIX
 from tests.simulation.redis import State
 
 _ROWS: Final = "rows"
+_PLACE: Final = ("journal_offset", "row", "ordinal")
 
 
 def replayed(broker: Broker, state: State, number: int) -> Iterator[str]:
@@ -43,6 +54,47 @@ def replayed(broker: Broker, state: State, number: int) -> Iterator[str]:
     yield from _differ("alerts", alerts, set(_values(broker, ALERTS.name, number)))
     for account, row in accounts_in(rows).items():
         yield from (f"I3: {fault}" for fault in check_conservation(account, row.grants))
+
+
+def tickless(broker: Broker, number: int) -> Iterator[str]:
+    """I7: without its ticks, but for one at the end, the journal gives the same, later."""
+    reader = JournalReader()
+    values = enumerate(_values(broker, JOURNAL.name, number))
+    parts = [part for at, value in values if (part := reader.feed(at, value)) is not None]
+    if not parts:
+        return
+    rows = pl.concat(parts).select(JOURNAL_SCHEMA.names())
+    last = {"kind": int(JournalKind.TICK), "offset": reader.vector[2]}
+    last["received_at"] = int(rows.get_column("received_at").max()) + DAY  # type: ignore[arg-type]
+    end = pl.DataFrame([last], schema=JOURNAL_SCHEMA)
+    told = []
+    for kept in (rows, rows.filter(pl.col("kind") != int(JournalKind.TICK))):
+        header = JournalHeader(ZERO, reader.vector, [])
+        frame = encode(FrameKind.JOURNAL, header, pl.concat([kept, end]))
+        rated, _ = _folded(RATING, number, [(0, frame)])
+        values = enumerate(output.value for output in rated if output.topic is RATED)
+        outputs, _ = _folded(BALANCES, number, list(values))
+        told.append((_postings(outputs), _alerts(outputs)))
+    with_ticks, without = told
+    yield from _differ("postings, without ticks,", with_ticks[0], without[0])
+    yield from _differ("alerts, without ticks,", with_ticks[1], without[1])
+
+
+def _postings(outputs: Sequence[Output]) -> list[tuple[Any, ...]]:
+    """By account, in order, without positions."""
+    rows = _read([output.value for output in outputs if output.topic is LEDGER], decode_ledger)
+    found = [tuple(row[name] for name in row if name not in _PLACE) for row in rows]
+    return sorted(found, key=lambda row: str(row[1]))
+
+
+def _alerts(outputs: Sequence[Output]) -> list[tuple[Any, ...]]:
+    found = []
+    for output in outputs:
+        if output.topic is ALERTS:
+            event = json.loads(output.value)
+            del event["data"]["position"]
+            found.append((event["subject"], event["type"], str(event["data"])))
+    return sorted(found, key=lambda alert: alert[0])
 
 
 def _folded(
@@ -83,4 +135,3 @@ def _difference(expected: Any, found: Any) -> str:
         return f"missing {sorted(expected - found)[:3]}, more {sorted(found - expected)[:3]}"
     keys = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
     return f"of {sorted(keys)[:5]}"
-

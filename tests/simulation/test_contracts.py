@@ -4,8 +4,6 @@ The simulation is worth as much as its log and store are like Kafka and Redis: b
 suite, and a seeded history of calls has the same answers on both stores.
 """
 
-# ruff: noqa: D102, D103 - the name of each test is its sentence
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -350,7 +348,10 @@ def test_records_keep_the_order_of_their_producer(logs: Logs) -> None:
     consumer.close()
     of_first = [(at, value) for partition, at, value in found if partition == 0]
     assert of_first == [(0, b"a"), (1, b"b"), (2, b"c"), (3, None)]
-    assert [(at, value) for partition, at, value in found if partition == 1] == [(0, b"d"), (1, None)]
+    assert [(at, value) for partition, at, value in found if partition == 1] == [
+        (0, b"d"),
+        (1, None),
+    ]
 
 
 @BOTH

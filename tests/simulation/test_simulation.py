@@ -17,12 +17,12 @@ from projections.balances import stage as balances
 from projections.fold import position, stage
 from tests.protocol.mutation import mutant
 from tests.protocol.test_position import JOURNAL_GAP, JOURNAL_UNSEEN, OUTPUT_UNSEEN
-from tests.protocol.test_stage import DELIVERY_FIRST, NO_WAIT, PENDING_STAYS
+from tests.protocol.test_stage import DELIVERY_FIRST, NO_WAIT
 from tests.simulation.run import Change, run, run_all, silence
 from tests.simulation.world import World
 
 SEEDS = range(500)
-MUTANT_SEEDS = range(60)
+MUTANT_SEEDS = range(400)
 
 
 @pytest.mark.slow

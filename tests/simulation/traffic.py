@@ -86,7 +86,7 @@ class Traffic:
         if fields["kind"] in {"Product", "RateCard", "Pack"}:
             self._broker.append((CATALOG.name, 0), fields["id"].encode(), value, None)
         else:
-            self._credits(fields.get("account", fields["id"]), value)
+            self._credits(str(fields.get("account", fields["id"])), value)
 
     def _credits(self, account: str, value: bytes) -> None:
         number = partition_of(account, self._partitions)

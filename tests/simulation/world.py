@@ -25,11 +25,13 @@ from tests.simulation.node import Killed
 from tests.simulation.ports import installed
 from tests.simulation.processes import PREFIX, Admission, Folding, Process
 from tests.simulation.redis import State
-from tests.simulation.replay import replayed
+from tests.simulation.replay import replayed, tickless
 from tests.simulation.traffic import START, Traffic
 
 KINDS: Final = (RATING, BALANCES)
 WINDOW: Final = timedelta(days=3)
+TICKLESS: Final = 4
+"""Of so many seeds one is folded without its ticks, too (I7)."""
 MOST_STEPS: Final = 3_000
 NEVER: Final = 10.0**9
 
@@ -309,3 +311,5 @@ class World:
         yield from audit(self.broker, self.partitions)
         for number in range(self.partitions):
             yield from replayed(self.broker, self.state, number)
+            if self.seed % TICKLESS == 0:
+                yield from tickless(self.broker, number)

@@ -16,6 +16,7 @@ _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "subject", "time")
 _CATALOG: Final = {"Product", "RateCard", "Pack"}
 Outcome = str | None
 """The reason of a refusal; None: accepted."""
+_ACCEPTED: Final[frozenset[Outcome]] = frozenset({None})
 
 
 def audit_admission(logs: Logs, kinds: set[str]) -> Iterator[str]:
@@ -30,7 +31,7 @@ def audit_admission(logs: Logs, kinds: set[str]) -> Iterator[str]:
         for at, record in enumerate(logs.raw[source]):
             found = logs.refused.get((source, at))
             expected = _document(logs, source, record, kinds)
-            if (found is None) != (expected is None) or (expected and found not in expected):
+            if found not in (expected or _ACCEPTED):
                 yield f"I1: document {source}:{at} ended {found}, expected {expected}"
     yield from _usage(logs)
     for (source, at), reason in logs.refused.items():
@@ -56,22 +57,29 @@ def _in_order(logs: Logs) -> Iterator[str]:
 
 
 def _document(logs: Logs, source: int, record: Stored, kinds: set[str]) -> set[str] | None:
-    try:
-        loaded = json.loads((record.value or b"").decode())
-    except UnicodeDecodeError:
-        return {"not_utf8"}
-    except ValueError:
-        return {"malformed_json", "invalid_document"}
-    if not isinstance(loaded, dict):
+    """The reasons for which a document may be refused; None where it must be accepted."""
+    loaded = _loaded(record)
+    if isinstance(loaded, str):
+        return {loaded, "invalid_document"}
+    if not isinstance(loaded, dict) or "surprise" in loaded:
         return {"invalid_document"}
     if loaded.get("kind") not in kinds:
         return {"unknown_kind"}
-    if "surprise" in loaded or (loaded["kind"] in _CATALOG) != (source == 0):
+    if (loaded["kind"] in _CATALOG) != (source == 0):
         return {"invalid_document"}
     account = loaded["id"] if loaded["kind"] == "Account" else loaded.get("account")
-    if source == 1 and partition_of(account, logs.partitions) != logs.partition:
-        return {"misrouted"}
-    return None
+    strays = source == 1 and partition_of(account, logs.partitions) != logs.partition
+    return {"misrouted"} if strays else None
+
+
+def _loaded(record: Stored) -> Any:
+    """The JSON value, or why there is none."""
+    try:
+        return json.loads((record.value or b"").decode())
+    except UnicodeDecodeError:
+        return "not_utf8"
+    except ValueError:
+        return "malformed_json"
 
 
 def _usage(logs: Logs) -> Iterator[str]:
@@ -90,22 +98,23 @@ def _usage(logs: Logs) -> Iterator[str]:
         if event is not None:
             key = (event["subject"], event["source"], event["id"])
             content = (event["type"], event.get("contract"), _data(record.value or b""))
-            allowed = {None, *allowed}
-            if key in claimed:
-                since, first = claimed[key]
-                again = {"duplicate" if content == first else "conflict"}
-                if clock - since <= WINDOW:
-                    if found is None:
-                        yield f"I2: {key} was accepted at {since} and again, at {clock}"
-                    allowed = again
-                elif clock - since <= 2 * WINDOW:
-                    allowed |= again
-                if found == "negative_quantity":
-                    allowed = {found}
+            if found != "negative_quantity":
+                allowed = _claimed(claimed.get(key), clock, content)
             if found is None:
                 claimed[key] = (clock, content)
         if found not in allowed:
-            yield f"I1: usage {at} ended {found}, expected one of {allowed}: {record.value!r}"
+            yield f"I1, I2: usage {at} ended {found}, expected of {allowed}: {record.value!r}"
+
+
+def _claimed(claim: tuple[int, Any] | None, clock: int, content: Any) -> set[Outcome]:
+    """Surely refused within a window of its claim, surely accepted after two."""
+    if claim is None:
+        return {None}
+    since, first = claim
+    again = "duplicate" if content == first else "conflict"
+    if clock - since <= WINDOW:
+        return {again}
+    return {None, again} if clock - since <= 2 * WINDOW else {None}
 
 
 def _data(value: bytes) -> bytes:
@@ -116,12 +125,9 @@ def _data(value: bytes) -> bytes:
 
 def _event(logs: Logs, record: Stored, received: int) -> tuple[Any, set[Outcome]]:
     """The event that may be claimed; else the reasons for which it may be refused."""
-    try:
-        event = json.loads((record.value or b"").decode())
-    except UnicodeDecodeError:
-        return None, {"not_utf8"}
-    except ValueError:
-        return None, {"malformed_json"}
+    event = _loaded(record)
+    if isinstance(event, str):
+        return None, {event}
     if not isinstance(event, dict) or any(name not in event for name in _ATTRIBUTES):
         return None, {"invalid_envelope"}
     try:
@@ -131,10 +137,8 @@ def _event(logs: Logs, record: Stored, received: int) -> tuple[Any, set[Outcome]
     if partition_of(event["subject"], logs.partitions) != logs.partition:
         forwarded = any(name == "drawdown-forwarded" for name, _ in record.headers or ())
         return None, {"misrouted" if forwarded else "forwarded"}
-    if time < received - MAX_AGE:
-        return None, {"too_old"}
-    if time > received + MAX_LEAD:
-        return None, {"too_early"}
+    if not received - MAX_AGE <= time <= received + MAX_LEAD:
+        return None, {"too_old" if time < received else "too_early"}
     numbers = [value for value in (event.get("data") or {}).values() if isinstance(value, int)]
     # Whether a meter takes the value depends on the catalog of its place: rating is asked for that.
     return event, {"negative_quantity"} if any(number < 0 for number in numbers) else set()

@@ -1,8 +1,9 @@
-"""The ledger by itself: each line is paid exactly, each grant is conserved (I3), alerts once (I6)."""
+"""The ledger by itself: each line is paid exactly, each grant is whole (I3), alerts once (I6)."""
 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
@@ -16,8 +17,37 @@ _OF_LINE: Final = {"consumed", "reopened", "overage"}
 _ADDS: Final = {"issued", "adjusted", "received"}
 _TAKES: Final = {"consumed", "repaid", "expired", "rolled_over", "voided", "refunded"}
 _SIDEWAYS: Final = {"reopened", "overage", "settled"}
+_BEGINS: Final = {"issued", "received"}
+_USES: Final = {"consumed", "reopened", "repaid"}
 _EXPIRING: Final = "credits.grant.expiring"
 Grant = tuple[str, str]
+
+
+@dataclass
+class Held:
+    """One grant by its postings: what is left of it, has expired, and was used."""
+
+    left: Fraction = Fraction(0)
+    expired: Fraction = Fraction(0)
+    used: Fraction = Fraction(0)
+
+    def post(self, posting: str, amount: Fraction) -> None:
+        """One transfer."""
+        if posting in _ADDS:
+            self.left += amount
+        elif posting in _TAKES:
+            self.left -= amount
+        if posting == "expired":
+            self.expired += amount
+        if posting == "reopened":
+            self.expired -= amount
+        if posting in _USES:
+            self.used += amount
+
+    @property
+    def sound(self) -> bool:
+        """Never more leaves than came, nor more is reopened than expired."""
+        return min(self.left, self.expired, self.used) >= 0
 
 
 class LedgerAudit:
@@ -56,7 +86,7 @@ class LedgerAudit:
         times = _multiplier(line, terms)
         if times != 1:
             self._multiplied.add(line["account"])
-        # What returns mirrors the multiplier of its day: where there ever was one, that is not told.
+        # What returns mirrors the multiplier of its day: where there was one, that is not told.
         exact = cost >= 0 or line["account"] not in self._multiplied
         if exact and sum(owed) != rounded((cost - paid) * times):
             yield f"cost {cost} is paid {paid} and owed {owed}, times {times}"
@@ -69,12 +99,10 @@ class LedgerAudit:
         yield from self._alerts()
 
     def _grants(self) -> Iterator[str]:
-        """Never more leaves a grant than came, nor more is reopened than expired."""
-        left: dict[Grant, Fraction] = defaultdict(Fraction)
-        broken: dict[Grant, Fraction] = defaultdict(Fraction)
-        used: dict[Grant, Fraction] = defaultdict(Fraction)
-        begun: set[Grant] = set()
+        """Each grant's postings in order; what rolls over in an account is received in it."""
         ends = {_step(row): row["ordinal"] for row in self._logs.ledger if row["grant"]}
+        grants: dict[Grant, Held] = {}
+        rolled: dict[str, Fraction] = defaultdict(Fraction)
         for row in self._logs.ledger:
             amount, posting = Fraction(row["amount"]), row["posting"]
             if row["grant"] is None:
@@ -82,33 +110,15 @@ class LedgerAudit:
                     yield f"I3: {posting} {amount} of no grant, {row['account']}"
                 continue
             grant = (row["account"], row["grant"])
-            if (posting in {"issued", "received"}) == (grant in begun):
-                yield f"I3: {grant} {posting}, begun: {grant in begun}"
-            begun.add(grant)
-            if posting in _ADDS:
-                left[grant] += amount
-            elif posting in _TAKES:
-                left[grant] -= amount
-            elif posting == "reopened":
-                broken[grant] -= amount
-            else:
-                yield f"I3: an unknown posting {posting}"
-            if posting == "expired":
-                broken[grant] += amount
-            if posting in {"consumed", "reopened", "repaid"}:
-                used[grant] += amount
-            if ends[_step(row)] != row["ordinal"]:
-                continue  # what is adjusted after its end leaves at once
-            if left[grant] < 0 or broken[grant] < 0 or used[grant] < 0:
-                yield (
-                    f"I3: {grant} after {posting} {amount} at {row['journal_offset']}:{row['row']}:"
-                    f" {left[grant]} left, {broken[grant]} expired, {used[grant]} used"
-                )
-        rolled = Counter[str]()
-        for row in self._logs.ledger:
-            if row["posting"] in {"rolled_over", "received"}:
-                sign = 1 if row["posting"] == "received" else -1
-                rolled[row["account"]] += sign * int(Fraction(row["amount"]) * 10**9)
+            if (posting in _BEGINS) == (grant in grants):
+                yield f"I3: {grant} {posting}, begun: {grant in grants}"
+            held = grants.setdefault(grant, Held())
+            held.post(posting, amount)
+            rolled[row["account"]] += {"rolled_over": -amount, "received": amount}.get(posting, 0)
+            # What is adjusted after its end leaves at once: only the whole step must be sound.
+            if ends[_step(row)] == row["ordinal"] and not held.sound:
+                place = f"{row['journal_offset']}:{row['row']}"
+                yield f"I3: {grant} after {posting} {amount} at {place}: {held}"
         for account, difference in rolled.items():
             if difference:
                 yield f"I3: {account} received {difference} more than rolled over"
@@ -131,9 +141,7 @@ class LedgerAudit:
             if event["type"] == "credits.grant.issued"
         )
         begun = Counter(
-            (row["account"], row["grant"])
-            for row in self._logs.ledger
-            if row["posting"] in {"issued", "received"}
+            (row["account"], row["grant"]) for row in self._logs.ledger if row["posting"] in _BEGINS
         )
         if issued != begun:
             yield f"I6: told as issued {issued - begun}, not told {begun - issued}"

@@ -10,7 +10,7 @@ from schemas.frames import JournalKind, RatedKind
 from schemas.times import format_instant
 from tests.simulation.audit.prices import CUMULATIVE, cost_of
 from tests.simulation.audit.reading import Logs, Place, Row
-from tests.simulation.audit.terms import Fields, Terms, matches, text_of
+from tests.simulation.audit.terms import Fields, Terms, text_of
 
 Key = tuple[Any, ...]
 _LINE, _UNRATED = int(RatedKind.LINE), int(RatedKind.UNRATED)
@@ -172,15 +172,15 @@ class RatingAudit:
     def _quantity(self, key: Key, product: str, value: Any) -> Fraction:
         match self.terms.products[product]["meter"]["aggregation"]:
             case "max":
-                rise = max(Fraction(0), value - self._most[key])
+                rise: Fraction = max(Fraction(0), value - self._most[key])
                 self._most[key] += rise
                 return rise
             case "unique":
                 new = value not in self._seen[key]
                 self._seen[key].add(value)
                 return Fraction(new)
-        found: Fraction = value
-        return found
+        quantity: Fraction = value
+        return quantity
 
     def _priced(
         self, key: Key, line: Row, quantity: Fraction, price: Fields, times: Fraction

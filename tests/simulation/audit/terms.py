@@ -114,9 +114,7 @@ class Terms:
         times = "1" if override is None else override["multiplier"]
         return {"price": listed["price"], "match": listed.get("match", {}), "times": times}
 
-    def _override(
-        self, terms: Fields, event: Fields, product: str, time: int
-    ) -> Fields | None:
+    def _override(self, terms: Fields, event: Fields, product: str, time: int) -> Fields | None:
         tags = self.products[product].get("tags", ())
         found = []
         for index, override in enumerate(terms.get("overrides") or ()):
@@ -152,7 +150,8 @@ class Terms:
         ]
         if not rates:
             return "no_rate"
-        return max(rates, key=lambda rate: len(rate.get("match", {})))  # the first of equals
+        rate: Fields = max(rates, key=lambda one: len(one.get("match", {})))  # first of equals
+        return rate
 
     def counts(self, account: str, product: str) -> bool:
         """Whether a cumulative price of the product is known, in force or not."""
@@ -183,9 +182,7 @@ class Terms:
         if contract is not None:
             billing = self.contracts[account, contract].at(time)[1].get("billing")
         cycle = billing["cycle"] if billing else "monthly"
-        anchor = date.fromisoformat(
-            (billing or {}).get("anchor") or "1970-01-01"
-        )
+        anchor = date.fromisoformat((billing or {}).get("anchor") or "1970-01-01")
         local = (_EPOCH + timedelta(microseconds=time)).astimezone(zone).date()
         step = _MONTHS[cycle]
         count = ((local.year - anchor.year) * 12 + local.month - anchor.month) // step
