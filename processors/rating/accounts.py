@@ -109,6 +109,9 @@ def terminate_contract(
     lineage = lineages.get(command.contract)
     if lineage is None:
         return _unknown_contract(command.account, command.contract, "contract")
+    if lineage.terminated_at is not None:
+        detail = f"contract {command.contract} was terminated before"
+        return Refusal(Reason.CONFLICT, detail, "contract")
     terminate(lineage, command, clock)
     _keep(rows, command.account, lineages)
     return None

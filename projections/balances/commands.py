@@ -115,7 +115,7 @@ def _void(row: BalanceRow, command: VoidGrant, step: Step) -> Refusal | None:
     grant = find(row, command.grant, step)
     if grant is None:
         return _no_grant(command.grant)
-    end(row, grant, "voided", step)
+    end(row, grant, "lapsed" if grant.state == "pending" else "voided", step)
     return None
 
 
@@ -123,7 +123,7 @@ def _refund(row: BalanceRow, command: RefundGrant, step: Step) -> Refusal | None
     grant = find(row, command.grant, step)
     if grant is None:
         return _no_grant(command.grant)
-    end(row, grant, "voided" if grant.state == "pending" else "refunded", step)
+    end(row, grant, "lapsed" if grant.state == "pending" else "refunded", step)
     return None
 
 
@@ -138,7 +138,7 @@ def _adjust(row: BalanceRow, command: AdjustGrant, step: Step) -> Refusal | None
         retired = step.books.retired(row.account, grant.id)
         assert retired is not None, grant
         step.books.put_retired(row.account, retired)
-    if grant.state != "pending" and grant.terms.times == 0:
+    if grant.state not in ("pending", "lapsed") and grant.terms.times == 0:
         row.scopes[grant.terms.contract or WALLET].issued += command.amount.units
     return None
 

@@ -10,11 +10,18 @@ from projections.balances.wire import RetiredRow
 from projections.cost_basis import slice_money
 from schemas.numbers import CREDIT_DECIMALS, format_units
 
-_ALERTS: Final = {"voided": GRANT_VOIDED, "refunded": GRANT_REFUNDED, "closed": GRANT_EXPIRED}
+_ALERTS: Final = {
+    "voided": GRANT_VOIDED,
+    "refunded": GRANT_REFUNDED,
+    "closed": GRANT_EXPIRED,
+    "lapsed": GRANT_VOIDED,
+}
+_VOIDED: Final = ("voided", "lapsed")
 _POSTINGS: Final = {
     "voided": VOIDED,
     "refunded": REFUNDED,
     "closed": EXPIRED,
+    "lapsed": VOIDED,
     "expired": EXPIRED,
 }
 
@@ -75,7 +82,7 @@ def terminate(row: BalanceRow, contract: str, policy: str, step: Step) -> None:
         if policy == "to_account":
             _to_account(row, grant, step)
         elif grant.state == "pending":
-            end(row, grant, "voided", step)
+            end(row, grant, "lapsed", step)
         elif grant.state == "expired" or (grant.state not in ENDED and not grant.remaining):
             grant.ended_at = step.now.at if grant.ended_at is None else grant.ended_at
             grant.state = "closed"
@@ -109,11 +116,13 @@ def retire(row: BalanceRow, grant: GrantRow, step: Step) -> None:
 
 
 def _ended_part(grant: GrantRow) -> int:
-    return {"voided": grant.voided, "refunded": grant.refunded}.get(grant.state, grant.expired)
+    if grant.state in _VOIDED:
+        return grant.voided
+    return grant.refunded if grant.state == "refunded" else grant.expired
 
 
 def _to_ended_part(grant: GrantRow, amount: int) -> None:
-    if grant.state == "voided":
+    if grant.state in _VOIDED:
         grant.voided += amount
     elif grant.state == "refunded":
         grant.refunded += amount

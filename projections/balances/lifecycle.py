@@ -103,7 +103,7 @@ def expire(row: BalanceRow, grant: GrantRow, step: Step) -> None:
     terms = grant.terms
     grant.ended_at = terms.expires_at
     if grant.state == "pending":
-        amount, grant.remaining, grant.state = grant.remaining, 0, "voided"
+        amount, grant.remaining, grant.state = grant.remaining, 0, "lapsed"
         grant.voided += amount
         step.post(row.account, VOIDED, grant.id, amount, contract=terms.contract)
         step.alert(GRANT_VOIDED, row.account, terms.contract, grant=grant.id, amount=amount)

@@ -120,7 +120,7 @@ def _edges(row: BalanceRow) -> list[int]:
 def _could_pay(grant: GrantRow, time: int) -> bool:
     """Whether a line of event time `time` could draw from the grant, now or after a return."""
     terms = grant.terms
-    if time < terms.root_effective_at or grant.state in ("pending", "voided", "refunded", "closed"):
+    if time < terms.root_effective_at or grant.state not in ("scheduled", "active", "expired"):
         return False
     if terms.expires_at is not None and time >= terms.expires_at:
         return False

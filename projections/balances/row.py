@@ -11,11 +11,13 @@ from typing import Any, Final, Literal
 
 from projections.contracts import Lineage
 
-State = Literal["pending", "scheduled", "active", "expired", "voided", "refunded", "closed"]
+State = Literal[
+    "pending", "scheduled", "active", "expired", "voided", "refunded", "closed", "lapsed"
+]
 """`refunded` is voided with its cost returned; `closed` is expired by a contract's termination:
-nothing reopens it."""
+nothing reopens it; `lapsed` is voided without ever having been funded."""
 
-ENDED: Final = frozenset({"expired", "voided", "refunded", "closed"})
+ENDED: Final = frozenset({"expired", "voided", "refunded", "closed", "lapsed"})
 ACCOUNT: Final = "*"
 """The scope of all grants of the account: what its alerts measure."""
 WALLET: Final = ""

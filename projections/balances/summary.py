@@ -22,7 +22,9 @@ def summarise(row: BalanceRow, retired: Iterable[GrantRow]) -> dict[str, Any]:
 
 
 def _grant(grant: GrantRow) -> dict[str, Any]:
-    state = {"refunded": "voided", "closed": "expired"}.get(grant.state, grant.state)
+    state = {"refunded": "voided", "lapsed": "voided", "closed": "expired"}.get(
+        grant.state, grant.state
+    )
     shown = {
         "id": grant.id,
         "type": grant.terms.type,

@@ -35,6 +35,7 @@ _STATES: Final[tuple[State, ...]] = (
     "voided",
     "refunded",
     "closed",
+    "lapsed",
 )
 
 
