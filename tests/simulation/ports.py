@@ -12,9 +12,11 @@ from processors.admission import control, group, outbox, stamps, worker, writer
 from processors.rating import stage as rating
 from projections.balances import stage as balances
 from projections.fold import log, retry, stage
-from tests.simulation.kafka import AdminClient, Consumer, Producer
+from tests.simulation.admin import AdminClient
+from tests.simulation.consumer import Consumer
 from tests.simulation.log import Broker
 from tests.simulation.node import Node
+from tests.simulation.producer import Producer
 from tests.simulation.redis import Redis, State
 
 

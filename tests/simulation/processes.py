@@ -20,9 +20,9 @@ from projections.fold.store import PartitionStore
 from projections.fold.worker import StageKind
 from schemas.errors import DrawdownError
 from schemas.topics import CATALOG, CREDITS, USAGE
-from tests.simulation.kafka import Producer
 from tests.simulation.log import Broker
 from tests.simulation.node import Killed
+from tests.simulation.producer import Producer
 from tests.simulation.redis import Redis, State
 
 PREFIX: Final = "sim"

@@ -27,7 +27,9 @@ from projections.fold.store import PartitionStore, base_key
 from projections.rows import Changes
 from schemas.errors import ClaimsBehind, Fenced, LogReplacedError
 from schemas.times import parse_instant
-from tests.simulation import kafka as memory_kafka
+from tests.simulation import admin as memory_admin
+from tests.simulation import consumer as memory_consumer
+from tests.simulation import producer as memory_producer
 from tests.simulation import redis as memory_redis
 from tests.simulation.clock import Clock
 from tests.simulation.log import Broker
@@ -268,14 +270,14 @@ def logs(
         broker, node = Broker(Clock(parse_instant("2026-03-01T00:00:00Z"))), Calm()
         broker.create(name, 2)
         config = {"auto.offset.reset": "error", "enable.partition.eof": True}
-        made = memory_kafka.AdminClient(broker, node)
+        made = memory_admin.AdminClient(broker, node)
         monkeypatch.setattr(log_module, "AdminClient", lambda _: made)
         monkeypatch.setattr(
-            log_module, "Consumer", lambda given: memory_kafka.Consumer(broker, node, given)
+            log_module, "Consumer", lambda given: memory_consumer.Consumer(broker, node, given)
         )
         yield Logs(
-            lambda: memory_kafka.Consumer(broker, node, config),
-            lambda: memory_kafka.Producer(broker, node),
+            lambda: memory_consumer.Consumer(broker, node, config),
+            lambda: memory_producer.Producer(broker, node),
             made,
             Log("memory"),
             name,

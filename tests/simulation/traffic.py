@@ -14,7 +14,7 @@ from schemas.errors import DocumentError
 from schemas.partition import partition_of
 from schemas.times import DAY, SECOND, format_instant, parse_instant
 from schemas.topics import CATALOG, CREDITS, LEDGER, USAGE
-from tests.simulation import documents
+from tests.simulation import commands, documents, terms
 from tests.simulation.clock import HOUR, MINUTE
 from tests.simulation.log import Broker
 
@@ -36,7 +36,7 @@ class Traffic:
 
     def __init__(self, chance: Random, broker: Broker, partitions: int) -> None:
         self._chance, self._broker, self._partitions = chance, broker, partitions
-        self.accounts = chance.sample(documents.ACCOUNTS, chance.randint(1, 3))
+        self.accounts = chance.sample(terms.ACCOUNTS, chance.randint(1, 3))
         opening = documents.opening(chance, self.accounts)
         self.left = len(opening) + chance.randint(15, 45)
         self._opening = opening[::-1]
@@ -153,12 +153,12 @@ class Traffic:
     def _command(self, note: Note) -> None:
         account = self._chance.choice(self.accounts)
         sent = [event for event in self._sent if event["subject"] == account]
-        fields = documents.command(self._chance, account, self._id("d"), self._now, sent)
+        fields = commands.command(self._chance, account, self._id("d"), self._now, sent)
         self._document(fields, note)
 
     def _update(self, note: Note) -> None:
         account = self._chance.choice(self.accounts)
-        self._document(documents.update(self._chance, account, self._now), note)
+        self._document(terms.account(self._chance, account, self._now), note)
 
     def _void(self, note: Note) -> None:
         """Usage is voided as the ledger has it by now; twice, at times."""
