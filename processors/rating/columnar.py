@@ -1,18 +1,19 @@
 """Rating a whole batch of journal rows at once; the same result as `processors.rating.reference`.
 
 A batch is cut at corrections of usage (voids, replays, backfills), which are rare and go by the
-plain way; so do short stretches between them. The rest goes in three steps: decide what each event
-is rated by, from document to document in the order of the log (`decisions`); price all lines
-(`costs`); gather the columns of the rated rows (`gather`).
+plain way; so do usage that was backfilled before, and short stretches between. The rest goes in
+three steps: decide what each event is rated by, from document to document in the order of the log
+(`decisions`); price all lines (`costs`); gather the columns of the rated rows (`gather`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
 import polars as pl
 
+from processors.rating.backfilled import had_backfills
 from processors.rating.costs import price_lines
 from processors.rating.decisions import decide
 from processors.rating.documents import (
@@ -28,12 +29,13 @@ from processors.rating.lines import Decision, Lines, Usage
 from processors.rating.prefetch import rows_of_accounts, rows_of_document
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
-from processors.rating.rows import RatingRow
+from processors.rating.rows import RatingRow, event_key
 from processors.rating.waiting import keep_waiting
 from projections.rows import Rows
 from schemas.documents import (
     Account,
     AmendContract,
+    Backfill,
     Contract,
     Document,
     Product,
@@ -73,7 +75,8 @@ def rate(
     found = (document for document in documents.values() if not isinstance(document, Refusal))
     known.rows.load(key for document in found for key in rows_of_document(document))
     parts: list[pl.DataFrame] = []
-    for columnar, stretches in groupby(_stretches(batch, documents), key=itemgetter(2)):
+    singles = _singles(batch, documents, known.rows)
+    for columnar, stretches in groupby(_stretches(batch.height, singles), key=itemgetter(2)):
         places = [(start, stop) for start, stop, _ in stretches]
         if columnar:
             for start, stop in places:
@@ -94,17 +97,37 @@ def _documents(batch: pl.DataFrame) -> _Documents:
     return {at: read_document(data[at]) for at in places}
 
 
-def _stretches(batch: pl.DataFrame, documents: _Documents) -> Iterator[tuple[int, int, bool]]:
-    """(start, stop, whether in columns): the batch cut at corrections, each by itself."""
+def _singles(batch: pl.DataFrame, documents: _Documents, rows: Rows[RatingRow]) -> list[int]:
+    """The places of rows that go the plain way: corrections, and usage that was backfilled."""
+    found = {at for at, document in documents.items() if isinstance(document, Correction)}
+    accounts = batch.get_column("account").drop_nulls().unique().to_list()
+    entering = {one.account for one in documents.values() if isinstance(one, Backfill)}
+    marked = had_backfills(accounts, rows) | entering
+    if marked:
+        of_marked = pl.col("account").is_in(sorted(marked))
+        usage = batch.with_row_index("at_row").filter(
+            (pl.col("kind") == int(JournalKind.USAGE)) & of_marked
+        )
+        keys = usage.select("at_row", "account", "source", "id").rows()
+        rows.load(event_key("b", *key) for _, *key in keys)
+        found.update(
+            at
+            for at, account, *key in keys
+            if account in entering or rows.get(event_key("b", account, *key)) is not None
+        )
+    return sorted(found)
+
+
+def _stretches(height: int, singles: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
+    """(start, stop, whether in columns): a batch cut at `singles`, each by itself."""
     start = 0
-    for at, document in documents.items():
-        if isinstance(document, Correction):
-            if at > start:
-                yield start, at, at - start > FEW
-            yield at, at + 1, False
-            start = at + 1
-    if start < batch.height:
-        yield start, batch.height, batch.height - start > FEW
+    for at in singles:
+        if at > start:
+            yield start, at, at - start > FEW
+        yield at, at + 1, False
+        start = at + 1
+    if start < height:
+        yield start, height, height - start > FEW
 
 
 def _plainly(stretch: pl.DataFrame, known: Known) -> list[Rated]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from processors.admission.envelope import decode_structured
 from processors.admission.fingerprint import content_digest
 from processors.rating.accounts import terms_of
+from processors.rating.backfilled import content_of, remember_backfill
 from processors.rating.events import EventRating, negative, of_event, unrated
 from processors.rating.rated import Event, Rated
 from processors.rating.rows import (
@@ -217,14 +218,12 @@ class Corrections:
             usage.account, usage.source, usage.id, usage.type, usage.time, usage.contract,
             usage.data,
         )  # fmt: skip
-        content = content_digest(event.type, event.data, event.contract).hex()
-        if refusal := self._came_before(event, content):
+        if refusal := self._came_before(event, content_of(event)):
             return refusal
         rated = self.events.rate(event, bare)
         if rated[0].kind == RatedKind.REFUSED:
             return Refusal(Reason(rated[0].reason or ""), "a value is negative", "event.data")
-        key = event_key("b", event.account, event.source, event.id)
-        self.events.rows.put(key, BackfilledRow(content))
+        remember_backfill(event, self.events.rows)
         return rated
 
     def _came_before(self, event: Event, content: str) -> Refusal | None:

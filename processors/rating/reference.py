@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from processors.rating.backfilled import came_by_backfill
 from processors.rating.documents import (
     Taken,
     apply_to_accounts,
@@ -16,7 +17,7 @@ from processors.rating.documents import (
     load_catalog,
     read_document,
 )
-from processors.rating.events import EventRating, refused
+from processors.rating.events import EventRating, of_event, refused
 from processors.rating.rated import Event, Rated
 from processors.rating.rows import RatingRow
 from projections.rates.catalog import Catalog
@@ -45,7 +46,7 @@ class ReferenceRating:
         if kind == JournalKind.TICK:
             return [bare]
         if kind == JournalKind.USAGE:
-            return self._events.rate(event_of(journal), bare)
+            return self._usage(event_of(journal), bare)
         bare = replace(bare, account=journal["account"])
         document = read_document(journal["data"])
         taken = document if isinstance(document, Refusal) else self._take(kind, document, bare)
@@ -56,6 +57,12 @@ class ReferenceRating:
         if taken is Taken.UNCHANGED:
             return []
         return [replace(bare, kind=RatedKind.DOCUMENT, data=journal["data"])]
+
+    def _usage(self, event: Event, bare: Rated) -> list[Rated]:
+        before = came_by_backfill(event, self._rows)
+        if before is not None:
+            return [refused(of_event(bare, event), before, event.data)]
+        return self._events.rate(event, bare)
 
     def _take(self, kind: int, document: Document, bare: Rated) -> Refusal | Taken | list[Rated]:
         if kind == JournalKind.CATALOG:

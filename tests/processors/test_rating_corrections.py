@@ -227,6 +227,16 @@ def test_a_backfill_is_rated_at_its_event_time_once() -> None:
     ]
 
 
+def test_usage_that_was_backfilled_is_refused_when_it_comes_by_the_usual_way() -> None:
+    """The same content is a duplicate, another a conflict; events beside it are priced."""
+    begin = [*start(), backfill("old", 4)]
+    assert after(begin, event("old", 4), event("old", 5), event("new", 4)) == [
+        ("old", None, "duplicate"),
+        ("old", None, "conflict"),
+        ("new", "p", "4"),
+    ]
+
+
 def test_a_backfill_that_has_no_price_waits() -> None:
     """It can be replayed; until then it is there."""
     begin = [document(NOW, fields) for fields in (product(), ACCOUNT)]
