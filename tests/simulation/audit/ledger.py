@@ -145,6 +145,26 @@ class LedgerAudit:
         )
         if issued != begun:
             yield f"I6: told as issued {issued - begun}, not told {begun - issued}"
+        started = Counter(
+            (event["subject"], event["data"].get("contract"))
+            for event in map(json.loads, said.values())
+            if event["type"] == "credits.overage.started"
+        )
+        rose = self._rises()
+        if started != rose:
+            yield f"I6: overage told as started {started - rose}, not told {rose - started}"
+
+    def _rises(self) -> Counter[tuple[str, str | None]]:
+        """How often the overage of each contract, or of none, rose above zero."""
+        owed: dict[Any, Fraction] = defaultdict(Fraction)
+        rose: Counter[Any] = Counter()
+        for row in self._logs.ledger:
+            scope = (row["account"], row["contract"])
+            before = owed[scope]
+            sign = {"overage": 1, "repaid": -1, "settled": -1}.get(row["posting"], 0)
+            owed[scope] += sign * Fraction(row["amount"])
+            rose[scope] += before <= 0 < owed[scope]
+        return +rose
 
 
 def _named_once(names: dict[str, set[str]], events: list[Any]) -> Iterator[str]:
