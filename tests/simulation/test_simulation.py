@@ -5,16 +5,21 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import polars as pl
 import pytest
 
 from processors.admission import merge
 from processors.admission.owned import Owned
 from processors.rating import stage as rating
+from processors.rating.columnar import rate
 from projections.balances import stage as balances
+from projections.balances.columnar import fold
 from projections.fold import position, stage
+from schemas.frames import CREDITS
 from tests.protocol.mutation import mutant
 from tests.protocol.test_position import JOURNAL_GAP, JOURNAL_UNSEEN, OUTPUT_UNSEEN
 from tests.protocol.test_stage import DELIVERY_FIRST, NO_WAIT
@@ -124,3 +129,39 @@ def test_without_a_clause_some_seed_fails(clause: str) -> None:
     """A simulation that finds nothing proves nothing."""
     silence()
     assert any(run(seed, CLAUSES[clause]).faults for seed in MUTANT_SEEDS)
+
+
+def dearer(batch: Any, *arguments: Any) -> Any:
+    """Rating whose lines cost one unit more."""
+    rated, clock = rate(batch, *arguments)
+    unit = pl.lit("0.000000001").cast(CREDITS)
+    return rated.with_columns((pl.col("cost") + unit).cast(CREDITS)), clock
+
+
+def forgetful(batch: Any, books: Any) -> Any:
+    """Balances whose ledger lacks the last posting of a batch."""
+    folded = fold(batch, books)
+    return replace(folded, ledger=folded.ledger.head(max(0, folded.ledger.height - 1)))
+
+
+def silent(batch: Any, books: Any) -> Any:
+    """Balances that do not tell of overage."""
+    folded = fold(batch, books)
+    told = [alert for alert in folded.alerts if not alert.type.startswith("credits.overage")]
+    return replace(folded, alerts=told)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replacing(rating, "rate", lambda: dearer),
+        replacing(balances, "fold", lambda: forgetful),
+        replacing(balances, "fold", lambda: silent),
+    ],
+    ids=["dearer", "forgetful", "silent"],
+)
+def test_the_auditor_sees_what_a_replay_repeats(change: Change) -> None:
+    """A fold that is wrong is wrong again when it is repeated: only the audit can tell."""
+    silence()
+    found = [fault for seed in range(8) for fault in run(seed, change).faults]
+    assert any(not fault.startswith("I4") for fault in found)

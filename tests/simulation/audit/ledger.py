@@ -92,6 +92,10 @@ class LedgerAudit:
             yield f"cost {cost} is paid {paid} and owed {owed}, times {times}"
         if cost > 0 and any(Fraction(row["amount"]) < 0 for row in postings):
             yield f"a line of cost {cost} returns credits"
+        for row in postings:
+            scope = (line["account"], line["product"], line["contract"], line["time"])
+            if row["grant"] and row["amount"] > 0 and not terms.may_pay(row["grant"], *scope):
+                yield f"{row['grant']} pays for {scope}"
 
     def finish(self) -> Iterator[str]:
         """What is to be seen only of the whole ledger, and of the alerts."""

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from schemas.times import parse_instant
+from tests.simulation.audit.periods import period_start
 from tests.simulation.audit.prices import CUMULATIVE
 
 Fields = dict[str, Any]
-_MONTHS: Final = {"monthly": 1, "quarterly": 3, "annual": 12}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -38,6 +35,8 @@ class Terms:
     cards: dict[str, Fields] = field(default_factory=dict)
     accounts: dict[str, Fields] = field(default_factory=dict)
     contracts: dict[tuple[str, str], Contract] = field(default_factory=dict)
+    grants: dict[tuple[str, str], list[Fields]] = field(default_factory=dict)
+    """Every content that was applied under an id; balances keep the first that they can take."""
 
     def apply(self, document: Fields, clock: int) -> None:
         """A document that was accepted at journal time `clock`."""
@@ -52,6 +51,11 @@ class Terms:
             case "Contract":
                 start = parse_instant(document["starts_at"])
                 self.contracts[str(account), document["id"]] = Contract([(start, document)])
+                for grant in document.get("grants", ()):
+                    own = {"effective_at": document["starts_at"], "contract": document["id"]}
+                    self._granted(str(account), own | grant)
+            case "Grant":
+                self._granted(str(account), document)
             case "amend_contract":
                 held = self.contracts[str(account), document["contract"]]
                 changed = merged(held.revisions[-1][1], document["changes"])
@@ -60,6 +64,32 @@ class Terms:
                 held = self.contracts[str(account), document["contract"]]
                 if held.stopped is None:  # the first stands
                     held.stopped = max(parse_instant(document["at"]), clock)
+
+    def _granted(self, account: str, grant: Fields) -> None:
+        known = self.grants.setdefault((account, grant["id"]), [])
+        if grant not in known:
+            known.append(grant)
+
+    def may_pay(
+        self, grant: str, account: str, product: str, contract: str | None, at: int
+    ) -> bool:
+        """Whether credits of a grant may pay for a line at event time; unknown ones may."""
+        known = self.grants.get((account, grant), [])
+        if len(known) != 1:  # rolled over, recurring, bought, or in conflict
+            return True
+        terms = known[0]
+        expires = terms.get("expires_at")
+        if at < parse_instant(terms["effective_at"]) or (expires and at >= parse_instant(expires)):
+            return False
+        products, tags = terms.get("products") or (), terms.get("tags") or ()
+        of = self.products[product].get("tags", ())
+        if (products or tags) and product not in products and not set(of) & set(tags):
+            return False
+        owner = terms.get("contract")
+        if owner in {None, contract}:
+            return True
+        held = self.contracts.get((account, owner))
+        return held is None or held.stopped is not None  # to_account makes it anybody's
 
     def meters(self, event: Fields) -> Iterator[Fields]:
         """The products that meter an event, in the order of first application."""
@@ -177,28 +207,10 @@ class Terms:
     def period(self, account: str, contract: str | None, time: int) -> int:
         """The start of the billing period of a line."""
         held = self.accounts[account]
-        zone = ZoneInfo(held.get("time_zone", "UTC"))
         billing = None
         if contract is not None:
             billing = self.contracts[account, contract].at(time)[1].get("billing")
-        cycle = billing["cycle"] if billing else "monthly"
-        anchor = date.fromisoformat((billing or {}).get("anchor") or "1970-01-01")
-        local = (_EPOCH + timedelta(microseconds=time)).astimezone(zone).date()
-        step = _MONTHS[cycle]
-        count = ((local.year - anchor.year) * 12 + local.month - anchor.month) // step
-        start = _months_after(anchor, count * step)
-        if start > local:
-            start = _months_after(anchor, (count - 1) * step)
-        midnight = datetime(start.year, start.month, start.day, tzinfo=zone)
-        return (midnight - _EPOCH) // timedelta(microseconds=1)
-
-
-def _months_after(day: date, months: int) -> date:
-    years, month = divmod(day.month - 1 + months, 12)
-    year = day.year + years
-    following = date(year + (month == 11), (month + 1) % 12 + 1, 1)
-    last = (following - timedelta(days=1)).day
-    return date(year, month + 1, min(day.day, last))
+        return period_start(time, held.get("time_zone", "UTC"), billing)
 
 
 def matches(match: Fields, event: Fields) -> bool:
