@@ -5,19 +5,43 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
-from processors.admission import control, group, outbox, stamps, worker, writer
+from processors.admission import control, examine, group, metered, outbox, stamps, worker, writer
+from processors.rating import accounts
+from processors.rating import documents as rating_documents
 from processors.rating import stage as rating
+from projections import contracts
+from projections.balances import reference, terms
 from projections.balances import stage as balances
 from projections.fold import log, retry, stage
+from projections.rates import catalog
+from schemas.documents import parse_document
 from tests.simulation.admin import AdminClient
 from tests.simulation.consumer import Consumer
 from tests.simulation.log import Broker
 from tests.simulation.node import Node
 from tests.simulation.producer import Producer
 from tests.simulation.redis import Redis, State
+
+_PARSING: Final = (
+    examine,
+    metered,
+    accounts,
+    rating_documents,
+    contracts,
+    catalog,
+    reference,
+    terms,
+)
+
+
+@lru_cache(maxsize=4_096)
+def _parsed(value: bytes) -> Any:
+    """Documents are immutable: what each process reads again is parsed once."""
+    return parse_document(value)
 
 
 class Inline:
@@ -75,6 +99,7 @@ def installed(
         (log, "time", clock),
         (retry, "time", clock),
         (stage, "time", clock),
+        *((module, "parse_document", _parsed) for module in _PARSING),
         (rating, "CACHED_ROWS", keep),
         (balances, "CACHED_ROWS", keep),
     ]
