@@ -8,6 +8,7 @@ reference, merged with the batch's ticks and documents in log order.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any, Final
 
 import polars as pl
@@ -16,7 +17,7 @@ from projections.balances.alerts import Alert
 from projections.balances.books import Books, tally_key_of_columns
 from projections.balances.plan import Group, take
 from projections.balances.postings import CONSUMED, ORDINAL_BITS, OVERAGE, Posting, ledger_frame
-from projections.balances.reference import fold_row
+from projections.balances.reference import concerns_all, fold_row
 from projections.balances.step import Refused
 from schemas.frames import LEDGER_SCHEMA, RatedKind
 
@@ -194,12 +195,12 @@ def _fold_slowly(
     counted = slow.filter(pl.col("period").is_not_null())
     books.rows.load(counted.select(tally_key_of_columns()).to_series().to_list())
     last = slow.get_column("at").item(-1)
-    ticked = bool((slow.get_column("kind") == int(RatedKind.TICK)).any())
-    watched = set(books.due(last)) if ticked else set()
+    places = slow.select("kind", "account").iter_rows()
+    watched = set(books.due(last)) if any(starmap(concerns_all, places)) else set()
     watched.update(account for account in slow.get_column("account").unique() if account)
     for rated in _dicts(slow):
         due: Sequence[str] = ()
-        if rated["kind"] == RatedKind.TICK:
+        if concerns_all(rated["kind"], rated["account"]):
             due = _due_of(watched, books, rated["at"])
         step = fold_row(rated, books, due)
         postings.extend(step.postings)

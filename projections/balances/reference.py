@@ -34,16 +34,19 @@ from schemas.reasons import Reason
 def fold_row(rated: Mapping[str, Any], books: Books, due: Iterable[str] | None = None) -> Step:
     """Fold one rated row; `cost` and `quantity` are units.
 
-    `due` names, sorted, the accounts that a tick need look at; absent: whichever the rows say.
+    `due` names, sorted, the accounts that a tick need look at, and a document of the catalog, which
+    concerns all accounts; absent: whichever the rows say.
     """
     step = Step(rated, books)
     kind, clock = rated["kind"], rated["at"]
-    if kind == RatedKind.TICK:
+    if concerns_all(kind, rated["account"]):
         for account in books.due(clock) if due is None else due:
             row = books.account(account)
             if row is not None and do_what_is_due(row, clock, step):
                 books.put(row)
-    elif kind == RatedKind.LINE:
+    if kind == RatedKind.TICK:
+        return step
+    if kind == RatedKind.LINE:
         row = books.account(rated["account"])
         assert row is not None, rated["account"]
         do_what_is_due(row, clock, step)
@@ -53,6 +56,11 @@ def fold_row(rated: Mapping[str, Any], books: Books, due: Iterable[str] | None =
     elif kind == RatedKind.DOCUMENT:
         _apply_document(step)
     return step
+
+
+def concerns_all(kind: int, account: str | None) -> bool:
+    """Whether what is due for every account happens before the row: ticks, and the catalog's."""
+    return kind == RatedKind.TICK or (kind == RatedKind.DOCUMENT and account is None)
 
 
 def _finish(row: BalanceRow, step: Step) -> None:
