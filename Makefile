@@ -36,7 +36,7 @@ lint: venv
 	$(BIN)/lint-imports
 
 unit: venv
-	$(BIN)/python -m pytest -q -m 'not integration'
+	$(BIN)/python -m pytest -q -n auto -m 'not integration'
 
 embedded: venv
 	DRAWDOWN_TEST_SERVERS=embedded $(BIN)/python -m pytest -q -m integration
