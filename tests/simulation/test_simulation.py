@@ -31,6 +31,7 @@ MUTANT_SEEDS = range(400)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_seed_ends_exactly() -> None:
     """I1 to I6, by an auditor that knows credits.md alone and by folding the log again."""
     failed = [result for result in run_all(SEEDS, 2) if result.faults]
