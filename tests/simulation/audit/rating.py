@@ -198,8 +198,8 @@ class RatingAudit:
 
     def _count(self, key: Key, quantity: Fraction) -> None:
         """Counted once any cumulative price of the product is known."""
-        account, _, product, _, _ = key
-        if self.terms.counts(account, product):
+        account, contract, product, _, _ = key
+        if self.terms.counts(account, product, contract):
             self._counted[key] += quantity
 
     def _voided(self, document: Fields, line: Row) -> Iterator[str]:

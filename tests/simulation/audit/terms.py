@@ -183,23 +183,28 @@ class Terms:
         rate: Fields = max(rates, key=lambda one: len(one.get("match", {})))  # first of equals
         return rate
 
-    def counts(self, account: str, product: str) -> bool:
-        """Whether a cumulative price of the product is known, in force or not."""
+    def counts(self, account: str, product: str, contract: str | None) -> bool:
+        """Whether a cumulative price of the product is known, in force or not.
+
+        One that the line may come to: of its contract's overrides, or of the card that prices it.
+        """
+        held = self.contracts[account, contract].revisions if contract is not None else []
+        named = [terms.get("rate_card") for _, terms in held]
+        named.append(self.accounts[account].get("rate_card"))
+        cards = {card["id"] if isinstance(card, dict) else card for card in named if card}
         tags = self.products[product].get("tags", ())
         rates = (
             rate["price"]
-            for card in self.cards.values()
-            for version in card["versions"]
+            for name in cards & set(self.cards)
+            for version in self.cards[name]["versions"]
             for rate in version["rates"]
             if rate["product"] == product
         )
         overrides = (
             override["price"]
-            for (owner, _), held in self.contracts.items()
-            for _, terms in held.revisions
+            for _, terms in held
             for override in terms.get("overrides") or ()
-            if owner == account
-            and override.get("price")
+            if override.get("price")
             and (override.get("product") == product or override.get("tag") in tags)
         )
         return any(price["model"] in CUMULATIVE for price in (*rates, *overrides))
