@@ -14,6 +14,7 @@ from processors.rating.known import Known
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
 from processors.rating.rows import RatingRow, decode_row, encode_row
+from projections.balances.recorded import AS_RATED
 from projections.rows import MemoryReader, Rows
 from schemas.documents import CATALOG_KINDS
 from schemas.frames import JOURNAL_SCHEMA, RATED_SCHEMA, JournalKind
@@ -136,20 +137,10 @@ def rated_frame(rated: Sequence[Rated]) -> pl.DataFrame:
 def voided_line(line: Rated) -> dict[str, Any]:
     """A line as a `void_usage` carries it; all of it was overage."""
     assert line.period is not None
-    names = (
-        "product",
-        "contract",
-        "match",
-        "rate_card",
-        "version",
-        "revision",
-        "override",
-        "price",
-    )
     assert line.quantity is not None
     assert line.cost is not None
     return {
-        **{name: getattr(line, name) for name in (*names, "entities")},
+        **{name: getattr(line, name) for name in AS_RATED},
         "period": format_instant(line.period),
         "quantity": str(Quantity(line.quantity)),
         "cost": str(Credits(line.cost)),

@@ -18,15 +18,18 @@ def marker_key(account: str) -> str:
     return f"b:{account}"
 
 
-def content_of(event: Event) -> str:
+def content_of(event_type: str, data: bytes | None, contract: str | None) -> str:
     """What tells two events of one key apart: the fingerprint of admission."""
-    return content_digest(event.type, event.data, event.contract).hex()
+    return content_digest(event_type, data, contract).hex()
 
 
 def remember_backfill(event: Event, rows: Rows[RatingRow]) -> None:
     """The event entered by a backfill."""
     for key, content in (
-        (event_key("b", event.account, event.source, event.id), content_of(event)),
+        (
+            event_key("b", event.account, event.source, event.id),
+            content_of(event.type, event.data, event.contract),
+        ),
         (marker_key(event.account), ""),
     ):
         rows.get(key)
@@ -47,4 +50,5 @@ def came_by_backfill(event: Event, rows: Rows[RatingRow]) -> Reason | None:
     row = rows.get(event_key("b", event.account, event.source, event.id))
     if not isinstance(row, BackfilledRow):
         return None
-    return Reason.DUPLICATE if row.content == content_of(event) else Reason.CONFLICT
+    came = content_of(event.type, event.data, event.contract)
+    return Reason.DUPLICATE if row.content == came else Reason.CONFLICT

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from processors.admission.envelope import decode_structured
-from processors.admission.fingerprint import content_digest
 from processors.rating.accounts import terms_of
 from processors.rating.backfilled import content_of, remember_backfill
 from processors.rating.events import EventRating, negative, of_event, unrated
@@ -218,7 +217,7 @@ class Corrections:
             usage.account, usage.source, usage.id, usage.type, usage.time, usage.contract,
             usage.data,
         )  # fmt: skip
-        if refusal := self._came_before(event, content_of(event)):
+        if refusal := self._came_before(event):
             return refusal
         rated = self.events.rate(event, bare)
         if rated[0].kind == RatedKind.REFUSED:
@@ -226,7 +225,7 @@ class Corrections:
         remember_backfill(event, self.events.rows)
         return rated
 
-    def _came_before(self, event: Event, content: str) -> Refusal | None:
+    def _came_before(self, event: Event) -> Refusal | None:
         """An event of this key was backfilled, waits, or was voided."""
         found = [
             self.events.rows.get(event_key(prefix, event.account, event.source, event.id))
@@ -234,13 +233,14 @@ class Corrections:
         ]
         if not any(found):
             return None
+        content = content_of(event.type, event.data, event.contract)
         other = False
         for row in found:
             if isinstance(row, BackfilledRow):
                 other = row.content != content
             elif isinstance(row, WaitingRow) and row.products != []:
                 data = None if row.data is None else row.data.encode()
-                other = content_digest(row.event_type, data, row.contract).hex() != content
+                other = content_of(row.event_type, data, row.contract) != content
         detail = f"{event.source} {event.id} came before"
         return Refusal(Reason.CONFLICT if other else Reason.DUPLICATE, detail, "event")
 

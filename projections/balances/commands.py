@@ -76,8 +76,6 @@ def _begins_too_late(row: BalanceRow, new: New) -> bool:
 
 def apply_contract(row: BalanceRow, contract: Contract, step: Step) -> Refusal | None:
     """A new contract, with the grants that it brings."""
-    if contract.id in row.terms.contracts:
-        return Refusal(Reason.CONFLICT, f"contract {contract.id} was applied before: amend it")
     for grant in contract.own_grants():
         if find(row, grant.id, step) is not None:
             detail = f"grant {grant.id} was issued before; the contract was not applied"
@@ -111,26 +109,29 @@ def _terminate(row: BalanceRow, command: TerminateContract, step: Step) -> Refus
     return None
 
 
-def _void(row: BalanceRow, command: VoidGrant, step: Step) -> Refusal | None:
-    grant = find(row, command.grant, step)
-    if grant is None:
-        return _no_grant(command.grant)
+def _of_grant(
+    act: Callable[[BalanceRow, GrantRow, Any, Step], Refusal | None],
+) -> Callable[[BalanceRow, Any, Step], Refusal | None]:
+    """A command that names a grant, by what it does to that grant, retired or not."""
+
+    def apply(row: BalanceRow, command: Any, step: Step) -> Refusal | None:  # noqa: ANN401
+        grant = find(row, command.grant, step)
+        if grant is None:
+            return Refusal(Reason.UNKNOWN_GRANT, f"no grant {command.grant}", "grant")
+        return act(row, grant, command, step)
+
+    return apply
+
+
+def _void(row: BalanceRow, grant: GrantRow, _command: VoidGrant, step: Step) -> None:
     end(row, grant, "lapsed" if grant.state == "pending" else "voided", step)
-    return None
 
 
-def _refund(row: BalanceRow, command: RefundGrant, step: Step) -> Refusal | None:
-    grant = find(row, command.grant, step)
-    if grant is None:
-        return _no_grant(command.grant)
+def _refund(row: BalanceRow, grant: GrantRow, _command: RefundGrant, step: Step) -> None:
     end(row, grant, "lapsed" if grant.state == "pending" else "refunded", step)
-    return None
 
 
-def _adjust(row: BalanceRow, command: AdjustGrant, step: Step) -> Refusal | None:
-    grant = find(row, command.grant, step)
-    if grant is None:
-        return _no_grant(command.grant)
+def _adjust(row: BalanceRow, grant: GrantRow, command: AdjustGrant, step: Step) -> Refusal | None:
     if not adjust(row, grant, command.amount.units, command.reason, step):
         detail = f"grant {command.grant} has less than {-command.amount.units} to give back"
         return Refusal(Reason.BELOW_CONSUMED, detail, "amount")
@@ -143,10 +144,7 @@ def _adjust(row: BalanceRow, command: AdjustGrant, step: Step) -> Refusal | None
     return None
 
 
-def _fund(row: BalanceRow, command: FundGrant, step: Step) -> Refusal | None:
-    grant = find(row, command.grant, step)
-    if grant is None:
-        return _no_grant(command.grant)
+def _fund(row: BalanceRow, grant: GrantRow, command: FundGrant, step: Step) -> Refusal | None:
     if grant.state != "pending":
         return Refusal(Reason.NOT_PENDING, f"grant {command.grant} is {grant.state}", "grant")
     fund(row, grant, step)
@@ -202,10 +200,10 @@ COMMANDS: Final[dict[str, Callable[[BalanceRow, Any, Step], Refusal | None]]] = 
     "Contract": apply_contract,
     "amend_contract": _amend,
     "terminate_contract": _terminate,
-    "void_grant": _void,
-    "refund_grant": _refund,
-    "adjust_grant": _adjust,
-    "fund_grant": _fund,
+    "void_grant": _of_grant(_void),
+    "refund_grant": _of_grant(_refund),
+    "adjust_grant": _of_grant(_adjust),
+    "fund_grant": _of_grant(_fund),
     "purchase": _purchase,
     "set_seats": _set_seats,
     "settle_overage": _settle,
@@ -224,7 +222,3 @@ def find(row: BalanceRow, name: str, step: Step) -> GrantRow | None:
 
 def _no_contract(name: str) -> Refusal:
     return Refusal(Reason.UNKNOWN_CONTRACT, f"no contract {name}", "contract")
-
-
-def _no_grant(name: str) -> Refusal:
-    return Refusal(Reason.UNKNOWN_GRANT, f"no grant {name}", "grant")

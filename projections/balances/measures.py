@@ -13,7 +13,7 @@ from projections.balances.books import Books
 from projections.balances.burn import admits
 from projections.balances.days import mean_spent
 from projections.balances.overage import evaluate_cap
-from projections.balances.row import ACCOUNT, BalanceRow, GrantRow, within
+from projections.balances.row import ACCOUNT, BalanceRow, GrantRow, available_in, within
 from projections.balances.step import Step
 from projections.balances.terms import Rule, account_terms, terms_now
 from projections.balances.top_up import request_where_due
@@ -105,7 +105,7 @@ def evaluate(row: BalanceRow, step: Step) -> None:
             if rule.measure != EXPIRING:
                 _by_rule(row, scope, rule, step)
     for scope, _ in alert_scopes(row):
-        available = sum(g.remaining for g in within(row, scope) if g.state == "active")
+        available = available_in(row, scope)
         counted = row.scopes[scope]
         if counted.above_zero and available == 0:
             step.alert(DEPLETED, row.account, _contract(scope), available=0)

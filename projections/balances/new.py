@@ -7,7 +7,7 @@ from typing import Literal
 
 from projections.balances.row import BalanceRow
 from projections.balances.terms import Terms, account_terms
-from schemas.documents import Grant, Pack, Purchase, Recurring, Rollover, canonical
+from schemas.documents import Document, Grant, Pack, Purchase, Recurring, Rollover, canonical
 from schemas.periods import add_duration, local_date, next_start
 from schemas.times import parse_duration
 
@@ -33,7 +33,7 @@ class New:
     digest: str = ""
 
 
-def digest_of(document: Grant | Purchase) -> str:
+def digest_of(document: Document) -> str:
     """What says that a document came before with the same content."""
     return blake2b(canonical(document), digest_size=16).hexdigest()
 

@@ -15,9 +15,9 @@ from projections.balances.burn import admits, belongs, order_for
 from projections.balances.days import today_in, turn_quietly
 from projections.balances.measures import EXPIRING, alert_scopes, measured
 from projections.balances.overage import owed_place
-from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow
+from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow, available_in
 from projections.balances.terms import Rule, account_terms, terms_at, terms_now
-from projections.balances.top_up import available_in, scopes_with_rule
+from projections.balances.top_up import scopes_with_rule
 
 _NEVER: Final = 1 << 62
 _EVER: Final = -1

@@ -20,7 +20,7 @@ _LINE: Final = ("journal_offset", "row", "account", "source", "id", "product", "
 
 A fee has no source and its own id; a line of usage has its product's place in its journal row.
 """
-_AS_RATED: Final = (
+AS_RATED: Final = (
     "product",
     "contract",
     "match",
@@ -31,6 +31,7 @@ _AS_RATED: Final = (
     "price",
     "entities",
 )
+"""What a recorded line carries as it was rated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _line(rows: Sequence[Mapping[str, Any]]) -> RecordedLine:
 def _voided(line: RecordedLine) -> VoidedLine:
     period = line.row["period"]
     return VoidedLine.model_validate(
-        {name: line.row[name] for name in _AS_RATED}
+        {name: line.row[name] for name in AS_RATED}
         | {
             "period": None if period is None else format_instant(period),
             "quantity": Quantity(line.row["quantity"]),

@@ -5,7 +5,6 @@ log (I5); it comes here itself wherever a boundary is crossed.
 """
 
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 from typing import Any
 
 from projections.balances.books import CATALOG, Books
@@ -90,7 +89,7 @@ def _apply_document(step: Step) -> None:
             step.books.put(row)
             return
         if isinstance(document, Command):
-            step.books.put_command(row.account, document.kind, document.id, _digest(document))
+            step.books.put_command(row.account, document.kind, document.id, digest_of(document))
         _finish(row, step)
         do_what_is_due(row, clock, step)
     step.books.put(row)
@@ -118,7 +117,7 @@ def _came_before(row: BalanceRow, document: Document, step: Step) -> bool:
         digest = _text(document)
     else:
         command = step.books.command(row.account, document.kind, document.id)
-        known, digest = None if command is None else command.digest, _digest(document)
+        known, digest = None if command is None else command.digest, digest_of(document)
     if known is None:
         return False
     if known != digest:
@@ -142,7 +141,3 @@ def _follow_catalog(document: Product | Pack, step: Step) -> None:
 
 def _text(document: Document) -> str:
     return canonical(document).decode()
-
-
-def _digest(document: Document) -> str:
-    return blake2b(canonical(document), digest_size=16).hexdigest()

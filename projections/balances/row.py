@@ -162,7 +162,7 @@ class BalanceRow:
     @property
     def available(self) -> int:
         """What remains of the active grants."""
-        return sum(grant.remaining for grant in self.grants if grant.state == "active")
+        return available_in(self, ACCOUNT)
 
     @property
     def overage(self) -> int:
@@ -184,6 +184,11 @@ def within(row: BalanceRow, scope: str) -> list[GrantRow]:
     if scope == ACCOUNT:
         return row.grants
     return [grant for grant in row.grants if (grant.terms.contract or WALLET) == scope]
+
+
+def available_in(row: BalanceRow, scope: str) -> int:
+    """What remains of the scope's active grants."""
+    return sum(grant.remaining for grant in within(row, scope) if grant.state == "active")
 
 
 def check_conservation(account: str, grants: list[GrantRow]) -> list[str]:

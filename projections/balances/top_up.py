@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from projections.balances.alerts import TOPUP_REQUESTED
-from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow, TopUp, within
+from projections.balances.row import ACCOUNT, WALLET, BalanceRow, GrantRow, TopUp, available_in
 from projections.balances.step import Step
 from projections.balances.terms import TopUpRule, billing_period, terms_now
 from projections.contracts import end_of
@@ -31,11 +31,6 @@ def _runs(row: BalanceRow, scope: str) -> bool:
         return False
     end = end_of(row.terms.contracts[scope], row.clock)
     return end is None or row.clock < end
-
-
-def available_in(row: BalanceRow, scope: str) -> int:
-    """What remains of the scope's active grants."""
-    return sum(grant.remaining for grant in within(row, scope) if grant.state == "active")
 
 
 def request_where_due(row: BalanceRow, step: Step) -> None:
