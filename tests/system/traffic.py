@@ -47,15 +47,19 @@ class Traffic:
     """`count` records, each kept in the sums when it is not a repeat. Times are microseconds.
 
     Of four accounts two have no contract, one has a contract with a multiplier, and one has tiers,
-    limits and a burn order of its own. A tenth of the usage is late.
+    limits and a burn order of its own. A tenth of the usage is late. `duplicates` is the share of
+    records that repeat another, `hot` the share of events that are of one account, `a0`.
     """
 
-    def __init__(self, count: int, seed: int, now: int) -> None:
+    def __init__(
+        self, count: int, seed: int, now: int, duplicates: float = DUPLICATES, hot: float = 0
+    ) -> None:
+        self.count = count
         self.tokens: Counter[str] = Counter()
         self.repeats = 0
         self.voided = 0
         self._samples: list[tuple[str, int, int]] = []
-        self._count, self._now = count, now
+        self._now, self._duplicates, self._hot = now, duplicates, hot
         self._random = random.Random(seed)
         self._share = count * (1 + _MOST_TOKENS) // 2 // ACCOUNTS
 
@@ -128,15 +132,16 @@ class Traffic:
         self.voided += count
 
     def records(self) -> Iterator[tuple[str, bytes]]:
-        """(account, event): one in twenty repeats one of the last."""
+        """(account, event): a share of them repeats one of the last."""
         recent: list[tuple[str, bytes]] = []
         rng = self._random
-        for number in range(self._count):
-            if recent and rng.random() < DUPLICATES:
+        for number in range(self.count):
+            if recent and rng.random() < self._duplicates:
                 self.repeats += 1
                 yield recent[rng.randrange(len(recent))]
                 continue
-            account, tokens = f"a{rng.randrange(ACCOUNTS)}", rng.randint(1, _MOST_TOKENS)
+            owner = 0 if self._hot and rng.random() < self._hot else rng.randrange(ACCOUNTS)
+            account, tokens = f"a{owner}", rng.randint(1, _MOST_TOKENS)
             self.tokens[account] += tokens
             if number % _SAMPLED == 0:
                 self._samples.append((account, number, tokens))
