@@ -18,6 +18,7 @@ from typing import Final, Self
 from deploy.servers.process import LOOPBACK
 
 _CHUNK: Final = 65_536
+_LONGEST_PATTERN: Final = 256
 _CONNECT_SECONDS: Final = 5.0
 
 
@@ -57,6 +58,11 @@ class Trap:
     direction: Direction
     pattern: bytes
     sprung: threading.Event = field(default_factory=threading.Event)
+
+    def matches(self, direction: Direction, tail: bytes, data: bytes) -> bool:
+        """Does the pattern end in `data`, which follows `tail`?"""
+        before = tail[max(0, len(tail) - len(self.pattern) + 1) :]
+        return direction is self.direction and self.pattern in before + data
 
 
 class Proxy:
@@ -154,29 +160,32 @@ class Proxy:
         tail = b""
         try:
             while data := source.recv(_CHUNK):
-                if not self._may_pass(link, direction, tail + data, len(data)):
+                if not self._may_pass(link, direction, tail, data):
                     break
-                tail = data[-_CHUNK // 64 :]
+                tail = data[-_LONGEST_PATTERN:]
                 sink.sendall(data)
         except OSError:
             pass  # an end was closed: the other is, too
         finally:
             self._let_go(link, source)
 
-    def _may_pass(self, link: _Link, direction: Direction, seen: bytes, size: int) -> bool:
-        """Wait while the bytes are held; whether their connection lives on."""
+    def _may_pass(self, link: _Link, direction: Direction, tail: bytes, data: bytes) -> bool:
+        """Wait while `data` is held; whether its connection lives on."""
         with self._changed:
             for trap in self._traps:
-                if trap.direction is direction and trap.pattern in seen:
+                if trap.matches(direction, tail, data):
                     self._held.add(direction)
                     trap.sprung.set()
-            self._bytes_held[direction] += size
+            if self._passes(link, direction):
+                return link.open
+            self._bytes_held[direction] += len(data)
             self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: not link.open or not (link.silent or direction in self._held)
-            )
-            self._bytes_held[direction] -= size
+            self._changed.wait_for(lambda: self._passes(link, direction))
+            self._bytes_held[direction] -= len(data)
             return link.open
+
+    def _passes(self, link: _Link, direction: Direction) -> bool:
+        return not link.open or not (link.silent or direction in self._held)
 
     def _let_go(self, link: _Link, source: socket.socket) -> None:
         with self._changed:
