@@ -1,0 +1,1 @@
+"""Quix Streams: `contender` is how the harness runs it, `app` what it runs."""

@@ -1,0 +1,76 @@
+"""What alternatives on Kafka are read by: committed offsets, and what is committed in topics."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+_TIMEOUT_SECONDS: Final = 30.0
+
+
+def create(kafka: str, topic: str, partitions: int, config: Mapping[str, str]) -> None:
+    """Make a topic. Raises KafkaException where it is there already."""
+    admin = AdminClient({"bootstrap.servers": kafka})
+    made = admin.create_topics([NewTopic(topic, partitions, 1, config=dict(config))])
+    made[topic].result(timeout=_TIMEOUT_SECONDS)
+
+
+def records(kafka: str, topic: str) -> Iterator[tuple[bytes, bytes | None]]:
+    """(key, value) of all that is committed in a topic now, in order within each partition."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka,
+            "group.id": "bench-reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "log_level": 3,
+        }
+    )
+    try:
+        there = consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, number, 0) for number in there])
+        left = set(there)
+        while left:
+            messages = consumer.consume(10_000, timeout=_TIMEOUT_SECONDS)
+            if not messages:
+                raise TimeoutError(f"{topic} does not come to its end")
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    yield message.key() or b"", message.value()
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(message.partition() or 0)
+                else:
+                    raise KafkaException(error)
+    finally:
+        consumer.close()
+
+
+@dataclass
+class Committed:
+    """The offsets that a group has committed; one connection, opened when first asked."""
+
+    kafka: str
+    group: str
+    _consumer: Consumer | None = field(default=None, repr=False)
+
+    def offsets(self, topic: str, partitions: int) -> dict[int, int]:
+        """The next offset of each partition, 0 where nothing was committed."""
+        if self._consumer is None:
+            self._consumer = Consumer(
+                {"bootstrap.servers": self.kafka, "group.id": self.group, "log_level": 3}
+            )
+        asked = [TopicPartition(topic, number) for number in range(partitions)]
+        found = self._consumer.committed(asked, timeout=_TIMEOUT_SECONDS)
+        return {at.partition: max(at.offset, 0) for at in found}
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
