@@ -13,6 +13,7 @@ import secrets
 import shutil
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -33,9 +34,21 @@ _QUIET: Final = ("-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLo
 class ApacheKafka:
     """An Apache Kafka broker on a loopback port; a restart keeps its port and its records."""
 
-    def __init__(self, folder: Path, *, log: Path, port: int | None = None) -> None:
-        """Raises ConfigurationError where Java is missing or too old."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        log: Path,
+        port: int | None = None,
+        advertised: Mapping[int, int] | None = None,
+    ) -> None:
+        """Raises ConfigurationError where Java is missing or too old.
+
+        `advertised` are further ports to listen on, each with the port that its clients are told to
+        use instead: that of a proxy before it.
+        """
         self.port = free_port() if port is None else port
+        self._advertised = advertised or {}
         self._folder = folder.absolute()
         self._log = log
         self._controller_port = free_port()
@@ -100,12 +113,15 @@ class ApacheKafka:
             raise ServerError(f"Kafka's folder could not be formatted: see {self._log}")
 
     def _settings(self) -> str:
+        listeners = {"BROKER": self.port, **{f"BEHIND{port}": port for port in self._advertised}}
+        told = {f"BEHIND{port}": by for port, by in self._advertised.items()}
+        names = [*listeners, "CONTROLLER"]
         settings = {
             "node.id": 1,
             "process.roles": "broker,controller",
-            "listeners": f"BROKER://{self.address},CONTROLLER://{LOOPBACK}:{self._controller_port}",
-            "advertised.listeners": f"BROKER://{self.address}",
-            "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": _addresses({**listeners, "CONTROLLER": self._controller_port}),
+            "advertised.listeners": _addresses({**listeners, **told}),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in names),
             "inter.broker.listener.name": "BROKER",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
@@ -137,6 +153,11 @@ _BROKER: Final[dict[str, object]] = {
     "num.network.threads": 2,
     "num.io.threads": 4,
 }
+
+
+def _addresses(listeners: Mapping[str, int]) -> str:
+    """Ports by listener, as Kafka's settings name them."""
+    return ",".join(f"{name}://{LOOPBACK}:{port}" for name, port in listeners.items())
 
 
 def kafka_version() -> str:

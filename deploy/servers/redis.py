@@ -14,7 +14,7 @@ from schemas.errors import ConfigurationError
 
 
 class RedisServer:
-    """A Redis on a loopback port; the port and the folder stay the same over restarts."""
+    """A Redis on a loopback port; the port and the `folder` stay the same over restarts."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class RedisServer:
         port: int | None = None,
     ) -> None:
         self.port = free_port() if port is None else port
-        self._folder = folder
+        self.folder = folder
         self.process = ServerProcess(
             name=Path(binary).name,
             command=_command(binary, self.port, folder, persistent=persistent),
@@ -41,7 +41,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, or start it again on what it kept. Raises ServerError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.process.start()
 
     def stop(self) -> None:
