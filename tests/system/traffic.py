@@ -52,7 +52,13 @@ class Traffic:
     """
 
     def __init__(
-        self, count: int, seed: int, now: int, duplicates: float = DUPLICATES, hot: float = 0
+        self,
+        count: int,
+        seed: int,
+        now: int,
+        duplicates: float = DUPLICATES,
+        hot: float = 0,
+        accounts: int = ACCOUNTS,
     ) -> None:
         self.count = count
         self.tokens: Counter[str] = Counter()
@@ -60,8 +66,8 @@ class Traffic:
         self.voided = 0
         self._samples: list[tuple[str, int, int]] = []
         self._now, self._duplicates, self._hot = now, duplicates, hot
-        self._random = random.Random(seed)
-        self._share = count * (1 + _MOST_TOKENS) // 2 // ACCOUNTS
+        self._random, self._accounts = random.Random(seed), accounts
+        self._share = count * (1 + _MOST_TOKENS) // 2 // accounts
 
     def documents(self) -> list[dict[str, Any]]:
         """Accounts hold less than they will spend, most of it not for long."""
@@ -73,7 +79,7 @@ class Traffic:
             {"kind": "Product", "id": "tokens", "meter": meter},
             {"kind": "RateCard", "id": "standard", "versions": [version]},
         ]
-        for number in range(ACCOUNTS):
+        for number in range(self._accounts):
             ends = self._now + self._random.randint(10, 40) * SECOND
             made.append(
                 {
@@ -98,7 +104,8 @@ class Traffic:
 
     def top_up(self, number: int) -> dict[str, Any]:
         """A further grant of a fifth of what an account will spend."""
-        return self._grant(number % ACCOUNTS, f"top-up-{number // ACCOUNTS}", self._share // 5)
+        owner, which = number % self._accounts, number // self._accounts
+        return self._grant(owner, f"top-up-{which}", self._share // 5)
 
     def amendment(self, number: int) -> dict[str, Any]:
         """A contract's limits from yesterday on: prices are left as they are."""
@@ -140,7 +147,7 @@ class Traffic:
                 self.repeats += 1
                 yield recent[rng.randrange(len(recent))]
                 continue
-            owner = 0 if self._hot and rng.random() < self._hot else rng.randrange(ACCOUNTS)
+            owner = 0 if self._hot and rng.random() < self._hot else rng.randrange(self._accounts)
             account, tokens = f"a{owner}", rng.randint(1, _MOST_TOKENS)
             self.tokens[account] += tokens
             if number % _SAMPLED == 0:
