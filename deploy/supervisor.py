@@ -38,6 +38,7 @@ class Child:
     started_at: float = 0.0
     quick_ends: int = 0
     due_at: float = 0.0
+    leaving: bool = False
 
 
 @dataclass
@@ -51,6 +52,19 @@ class Supervisor:
         for child in self.children:
             self._start(child)
 
+    def add(self, child: Child) -> None:
+        """Start one more."""
+        self.children.append(child)
+        self._start(child)
+
+    def dismiss(self, name: str) -> None:
+        """SIGTERM to a child, which is not started again."""
+        for child in self.children:
+            if child.name == name:
+                child.leaving = True
+                if child.process is not None:
+                    child.process.terminate()
+
     def poll(self) -> list[str]:
         """Restart whatever has ended; gives their names. Call it several times a second."""
         ended = []
@@ -59,16 +73,18 @@ class Supervisor:
             if child.process is not None and child.process.poll() is not None:
                 ended.append(child.name)
                 self._note_end(child, now)
-            if child.process is None and now >= child.due_at:
+            if child.process is None and now >= child.due_at and not child.leaving:
                 child.restarts += 1
                 self._start(child)
+        self.children = [each for each in self.children if each.process or not each.leaving]
         return ended
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        """Send a signal to a child: for fault tests."""
+        """Send a signal to a child, for fault tests: its successor need not wait."""
         for child in self.children:
             if child.name == name and child.process is not None:
                 child.process.send_signal(number)
+                child.quick_ends = 0  # that one did not end by itself
 
     def stop(self) -> dict[str, int]:
         """SIGTERM to each in turn, SIGKILL to what does not drain in time; gives exit codes."""
@@ -102,7 +118,8 @@ class Supervisor:
 
     def _note_end(self, child: Child, now: float) -> None:
         assert child.process is not None
-        logger.warning("%s ended with %s: restarting it", child.name, child.process.returncode)
+        after = "" if child.leaving else ": restarting it"
+        logger.warning("%s ended with %s%s", child.name, child.process.returncode, after)
         quick = now - child.started_at < _QUICK_SECONDS
         child.quick_ends = child.quick_ends + 1 if quick else 0
         pause = (
@@ -114,14 +131,21 @@ class Supervisor:
         child.process = None
 
 
-def worker(name: str, environment: Mapping[str, str], logs: Path | None = None) -> Child:
+def worker(
+    name: str,
+    environment: Mapping[str, str],
+    logs: Path | None = None,
+    called: str | None = None,
+) -> Child:
     """A worker in this interpreter; its output goes to a file in `logs`, or where ours goes.
 
-    Polars gets one thread a worker: the workers themselves are the parallelism.
+    `called` tells it from another of the same name. Polars gets one thread a worker: the workers
+    themselves are the parallelism.
     """
+    called = called or name
     return Child(
-        name,
+        called,
         [sys.executable, "-m", "deploy.cli", "worker", name],
         {"POLARS_MAX_THREADS": "1", **environment},
-        None if logs is None else logs / f"{name}.log",
+        None if logs is None else logs / f"{called}.log",
     )

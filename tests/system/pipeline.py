@@ -66,6 +66,28 @@ class Pipeline:
             self.supervisor.kill(name)
         return alive
 
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal, SIGSTOP say, to a worker that lives."""
+        self.supervisor.kill(name, number)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of a worker that lives."""
+        process = self._child(name).process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def join(self, name: str, member: str) -> str:
+        """Start another worker of this name beside those that run; gives what it is called."""
+        called = f"{name}-{member}"
+        own = {"DRAWDOWN_MEMBER": member, "DRAWDOWN_HEALTH_PORT": "0"}
+        like = self._child(name)
+        child = worker(name, {**like.environment, **own}, self.logs, called)
+        self.supervisor.add(child)
+        return called
+
+    def leave(self, called: str) -> None:
+        """SIGTERM to a worker that joined; it drains and is not started again."""
+        self.supervisor.dismiss(called)
+
     def progress(self, name: str) -> int:
         """Records of input that a worker has committed, over all partitions."""
         if name == "admission":
@@ -170,8 +192,8 @@ class Pipeline:
     def said(self) -> str:
         """The end of what each worker logged, for a failure's message."""
         tails = []
-        for name in WORKERS:
-            path = self.logs / f"{name}.log"
+        for child in self.supervisor.children:
+            path = self.logs / f"{child.name}.log"
             tails.append(path.read_text(errors="replace")[-_LOG_TAIL:] if path.exists() else "")
         return "\n".join(tails)
 
