@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tests.bench.job import Balance, Grants, account_name, cost, crossed, drawn, grants_of
+from tests.bench.load import read_usage
 
 Alert = tuple[str, str, str]
 """(id, account, type)."""
@@ -66,20 +67,18 @@ def expected_of(path: Path, accounts: int) -> Expected:
     consumed: Counter[str] = Counter()
     seen: set[tuple[str, str, str]] = set()
     events = 0
-    with path.open("rb") as lines:
-        for line in lines:
-            account, tab, value = line.partition(b"\t")
-            event = decode(value)
-            if not tab or event.subject != account.decode():
-                raise ValueError(f"not a line of usage: {line[:100]!r}")
-            events += 1
-            key = (event.subject, event.source, event.id)
-            if key not in seen:
-                seen.add(key)
-                data = event.data
-                consumed[event.subject] += cost(
-                    data.model, data.region, data.input_tokens, data.output_tokens
-                )
+    for account, value in read_usage(path):
+        event = decode(value)
+        if event.subject != account.decode():
+            raise ValueError(f"not a record of {account!r}: {value[:100]!r}")
+        events += 1
+        key = (event.subject, event.source, event.id)
+        if key not in seen:
+            seen.add(key)
+            data = event.data
+            consumed[event.subject] += cost(
+                data.model, data.region, data.input_tokens, data.output_tokens
+            )
     return _expected(events, len(seen), grants, consumed)
 
 

@@ -1,7 +1,8 @@
 """Whoever does the job of `tests.bench.job`: Drawdown, and each alternative to it.
 
-The harness makes the topic of usage and preloads it, calls `prepare`, starts what `commands` names,
-kills and restarts it, asks `done`, and reads `balances` and `alerts` when all of it is.
+The harness makes the topic of usage, calls `prepare`, loads the topic, starts what `commands`
+names, kills and restarts it, asks `done`, and reads `balances` and `alerts` when all of it is.
+Each run has an instance of its own.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from deploy.supervisor import Child
 from schemas.topics import USAGE
 from tests.bench.job import Balance
 
@@ -45,12 +47,18 @@ class Command:
     """One process of a contender, which the harness starts, SIGKILLs and starts again.
 
     `name` is unique among them; `arguments` begin with the full path of a program; `environment`
-    is added to this process's own. It must end by SIGTERM.
+    is added to this process's own. It must end by SIGTERM. `intake` says that it reads the topic
+    of usage: such a process is down while the topic is being loaded.
     """
 
     name: str
     arguments: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    intake: bool = True
+
+    def child(self, logs: Path) -> Child:
+        """The process, to be supervised; what it says goes to a file in `logs`."""
+        return Child(self.name, self.arguments, self.environment, logs / f"{self.name}.log")
 
 
 class Contender(Protocol):

@@ -1,7 +1,9 @@
-"""The bench's load: accounts, prices and usage, made from a seed. Pure."""
+"""The bench's load: accounts, prices and usage, made from a seed."""
 
 import random
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from schemas.times import DAY, format_instant
@@ -21,9 +23,9 @@ DEPLETED: Final = 10
 """One account in so many has nothing left: all that it uses is overage."""
 
 
-def catalog(*, rich: bool = False) -> list[dict[str, Any]]:
-    """Two products of one event type, priced by two dimensions; `rich`: in graduated tiers."""
-    products = [
+def products() -> list[dict[str, Any]]:
+    """Two products of one event type, by two dimensions."""
+    return [
         {
             "kind": "Product",
             "id": name,
@@ -36,6 +38,10 @@ def catalog(*, rich: bool = False) -> list[dict[str, Any]]:
         }
         for name in PRODUCTS
     ]
+
+
+def catalog(*, rich: bool = False) -> list[dict[str, Any]]:
+    """The products, each rate priced by the dimensions; `rich`: in graduated tiers."""
     rates = [
         {
             "product": name,
@@ -49,7 +55,7 @@ def catalog(*, rich: bool = False) -> list[dict[str, Any]]:
         for r, region in enumerate(REGIONS)
     ]
     version = {"version": 1, "effective_from": "2026-01-01T00:00:00Z", "rates": rates}
-    return [*products, {"kind": "RateCard", "id": "standard", "versions": [version]}]
+    return [*products(), {"kind": "RateCard", "id": "standard", "versions": [version]}]
 
 
 def _graduated(m: int, r: int) -> dict[str, Any]:
@@ -142,3 +148,20 @@ def usage(events: int, count: int, now: int, seed: int = 1) -> Iterator[tuple[st
         else:
             recent[number % _CHUNK] = record
         yield record
+
+
+def write_usage(path: Path, events: int, count: int, now: int, seed: int = 1) -> None:
+    """The file of usage that all runs of a session read: lines of `account TAB event`."""
+    with path.open("wb") as file:
+        for account, value in usage(events, count, now, seed):
+            file.write(account.encode() + b"\t" + value + b"\n")
+
+
+def read_usage(
+    path: Path, first: int = 0, last: int | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    """(account, event) of lines `first` to `last`, not including it, of that file."""
+    with path.open("rb") as lines:
+        for line in islice(lines, first, last):
+            account, _, value = line.rstrip(b"\n").partition(b"\t")
+            yield account, value
