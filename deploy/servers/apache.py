@@ -174,20 +174,29 @@ def kafka_folder() -> Path:
 
 
 def fetch_kafka() -> Path:
-    """The folder of jars, which Maven fills if it is not there.
+    """The folder of Kafka's jars, as `fetch_jars` has it."""
+    return fetch_jars(_POM, kafka_folder())
 
-    Raises ConfigurationError without Maven, ServerError when the download fails.
+
+def fetch_jars(pom: Path, folder: Path) -> Path:
+    """The folder of what `pom` depends on, which Maven fills if it is not there.
+
+    The pom is given the property `kafka.version`. Raises ConfigurationError without Maven,
+    ServerError when the download fails.
     """
-    folder = kafka_folder()
     if folder.is_dir():
         return folder
     maven = shutil.which("mvn")
     if maven is None:
-        raise ConfigurationError("Apache Kafka is fetched by Maven: mvn is not installed")
+        raise ConfigurationError(f"{folder.name} is fetched by Maven: mvn is not installed")
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
-    command = (maven, "-B", "-q", "-ntp", "-f", str(_POM), "dependency:copy-dependencies")
-    options = ("-DincludeScope=runtime", f"-DoutputDirectory={partial.absolute()}")
+    command = (maven, "-B", "-q", "-ntp", "-f", str(pom), "dependency:copy-dependencies")
+    options = (
+        f"-Dkafka.version={kafka_version()}",
+        "-DincludeScope=runtime",
+        f"-DoutputDirectory={partial.absolute()}",
+    )
     try:
         subprocess.run(  # noqa: S603 - our own command line
             (*command, *options), capture_output=True, timeout=_DOWNLOAD_SECONDS, check=True
@@ -196,7 +205,7 @@ def fetch_kafka() -> Path:
             partial.rename(folder)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         output = ((error.stdout or b"") + (error.stderr or b"")).decode(errors="replace")
-        raise ServerError(f"Maven could not fetch Apache Kafka:\n{output[-2_000:]}") from error
+        raise ServerError(f"Maven could not fetch {folder.name}:\n{output[-2_000:]}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
