@@ -1,16 +1,15 @@
 """The processes of a world: who owns what, who is started, replaced, forgotten and buried."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
-from types import ModuleType
 from typing import Final
 
 from processors.admission.settings import AdmissionSettings
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
-from projections.fold import stage as fold_stage
 from schemas.topics import TOPICS
 from tests.simulation.clock import Clock
 from tests.simulation.log import Broker
@@ -23,25 +22,32 @@ from tests.simulation.traffic import START
 KINDS: Final = (RATING, BALANCES)
 WINDOW: Final = timedelta(days=3)
 NEVER: Final = 10.0**9
+STRIKES_NEW: Final = 0.03
+"""Of two effects that follow one another for the first time in a world: a kill between them."""
+Between = tuple[str, str, str]
+"""A stage, an effect of it, and the one that it came to next."""
 
 
 class Cluster:
     """One admission worker or two, a worker for each partition of each stage, and zombies.
 
     Processes run one at a time. At each effect (a read, an append, an acknowledgement, a commit, an
-    offset commit) others may run in between, and the process itself may be killed.
+    offset commit) others may run in between, and the process itself may be killed; with `strike`,
+    it surely is the first time that a stage comes from the one effect to the other.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, strike: Between | None = None) -> None:
+        self.strike = strike
         self.chance = Random(seed)
         self.chaos = True
         self.trace: list[tuple[object, ...]] = []
+        self.passed: Counter[Between] = Counter()
+        self.struck: Counter[Between] = Counter()
         self.partitions = 1 if self.chance.random() < 0.7 else 2
         self.broker = Broker(Clock(START))
         for topic in TOPICS:
             self.broker.create(topic.name, topic.partitions or self.partitions)
         self.state = State()
-        self.stage: ModuleType = fold_stage
         self.members: list[Admission] = []
         self.folding: dict[tuple[str, int], Folding] = {}
         self.zombies: list[Process] = []
@@ -59,8 +65,14 @@ class Cluster:
         if not self.chaos:
             return
         self.note(process.name, name)
+        between = (process.stage, process.latest, name)
+        process.latest = name
+        self.passed[between] += 1
         process.doom -= 1
-        if process.doom <= 0:
+        new = self.passed[between] == 1 and self.chance.random() < STRIKES_NEW
+        if between == self.strike or new or process.doom <= 0:
+            self.strike = None if between == self.strike else self.strike
+            self.struck[between] += 1
             raise Killed
         if len(self._running) < 3 and self.chance.random() < 0.06:
             others = [other for other in self._processes() if other not in self._running]

@@ -5,7 +5,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from types import ModuleType
 from typing import Any, Final, Protocol, cast
 
 import redis
@@ -16,6 +15,7 @@ from projections.fold.log import Log
 from projections.fold.outbox import Outbox
 from projections.fold.position import Position
 from projections.fold.retry import Patience
+from projections.fold.stage import StagePartition
 from projections.fold.store import PartitionStore
 from projections.fold.worker import StageKind
 from schemas.errors import DrawdownError
@@ -38,7 +38,6 @@ class Surroundings(Protocol):
     chaos: bool
     broker: Broker
     state: State
-    stage: ModuleType
 
     def effect(self, process: "Process", name: str) -> None:
         """An effect of `process` is about to happen."""
@@ -55,8 +54,8 @@ class Process:
     name: str
     producer: Producer = field(init=False)
     alive: bool = True
-    stale: bool = False
-    """A zombie: others have taken its place, and it does not know."""
+    latest: str = "start"
+    """The effect that it was last at."""
 
     def __post_init__(self) -> None:
         self.chance = self.world.chance
@@ -84,6 +83,11 @@ class Process:
         if hasattr(self, "producer"):
             self.producer.orphan()
 
+    @property
+    def stage(self) -> str:
+        """What it does, whoever it is."""
+        raise NotImplementedError
+
     def start(self) -> None:
         """Open what it needs."""
         raise NotImplementedError
@@ -99,6 +103,7 @@ class Admission(Process):
 
     settings: AdmissionSettings = field(kw_only=True)
     partitions: set[int] = field(default_factory=set)
+    stage = "admission"
 
     def start(self) -> None:
         self.worker = AdmissionWorker(self.settings)
@@ -131,6 +136,10 @@ class Folding(Process):
     kind: StageKind = field(kw_only=True)
     number: int = field(kw_only=True)
 
+    @property
+    def stage(self) -> str:
+        return self.kind.name
+
     def start(self) -> None:
         world = self.world
         store = PartitionStore(
@@ -144,7 +153,7 @@ class Folding(Process):
         found = log.check(self.kind.reads.name, self.number, store.open() or Position())
         self.producer = Producer(world.broker, self)
         fold = self.kind.make_fold(self.number, found, store)
-        self.partition = world.stage.StagePartition(fold, store, _Outbox(self.producer), found)
+        self.partition = StagePartition(fold, store, _Outbox(self.producer), found)
         self.cursor = found.offset
 
     def step(self) -> None:
@@ -158,14 +167,20 @@ class Folding(Process):
                 self.producer.poll()
             case _:
                 self.producer.poll()
-                self.partition.settle()
+                self._committed(self.partition.settle())
 
     def drain(self) -> None:
         """As on a clean stop or a rebalance: what is pending is waited for."""
-        self.partition.settle(wait_for=0)
+        self._committed(self.partition.settle(wait_for=0))
+
+    def _committed(self, tokens: list[object]) -> None:
+        """Kafka's own offset comes last, and nothing is ever read from it."""
+        if tokens:
+            self.effect("commit offsets")
 
     def _fold(self) -> None:
         """Deliveries may repeat what came before, or come from before a rebalance."""
+        self.effect("consume")
         log = self.world.broker.partition((self.kind.reads.name, self.number))
         start = self.cursor
         if self.luck(0.1):
@@ -175,7 +190,7 @@ class Folding(Process):
         most = self.chance.choice((1, 2, 4, 12)) if self.world.chaos else len(log)
         records = [(at, log[at].value or b"") for at in range(start, min(len(log), start + most))]
         if records:
-            self.partition.process(records, None)
+            self._committed(self.partition.process(records, None))
             self.cursor = self.partition.folded.offset
 
     @property

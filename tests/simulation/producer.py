@@ -13,6 +13,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
+from processors.admission.examine import FORWARDED_HEADER, KIND_HEADER
 from schemas.partition import partition_of
 from tests.simulation.log import Broker, Headers, Place
 from tests.simulation.node import Node
@@ -23,6 +24,7 @@ Confirm = Callable[[KafkaError | None, Any], None]
 
 @dataclass(slots=True)
 class _Sent:
+    what: str
     place: Place
     stored: tuple[bytes | None, bytes | None, Headers | None]
     confirm: Confirm
@@ -38,7 +40,7 @@ class Producer:
     broker: Broker
     node: Node
     queues: dict[Place, deque[_Sent]] = field(default_factory=dict)
-    reports: deque[tuple[Confirm, KafkaError | None]] = field(default_factory=deque)
+    reports: deque[tuple[_Sent, KafkaError | None]] = field(default_factory=deque)
 
     def produce(
         self,
@@ -49,13 +51,16 @@ class Producer:
         partition: int = -1,
         on_delivery: Confirm | None = None,
     ) -> None:
-        self.node.effect(f"produce {topic}")
+        what = _name(topic, headers)
+        self.node.effect(f"send {what}")
         if partition < 0:
             partition = partition_of((key or b"").decode(), len(self.broker.topics[topic]))
         place = (topic, partition)
-        sent = _Sent(place, (key, value, headers), on_delivery or (lambda _error, _message: None))
-        self.queues.setdefault(place, deque()).append(sent)
-        self.node.effect(f"produced {topic}")
+        confirm = on_delivery or (lambda _error, _message: None)
+        self.queues.setdefault(place, deque()).append(
+            _Sent(what, place, (key, value, headers), confirm)
+        )
+        self.node.effect(f"sent {what}")
 
     def land(self, most: int) -> int:
         """Up to `most` records reach the log, of partitions by chance; how many did."""
@@ -63,7 +68,7 @@ class Producer:
         while landed < most and (waiting := [queue for queue in self.queues.values() if queue]):
             sent = self.node.chance.choice(waiting).popleft()
             self.broker.append(sent.place, *sent.stored)
-            self.reports.append((sent.confirm, None))
+            self.reports.append((sent, None))
             landed += 1
         return landed
 
@@ -73,7 +78,7 @@ class Producer:
         if waiting:
             queue = self.node.chance.choice(waiting)
             place = self.node.chance.randrange(len(queue))
-            self.reports.append((queue[place].confirm, _EXPIRED))
+            self.reports.append((queue[place], _EXPIRED))
             del queue[place]
             self.land(self.node.chance.randint(0, 3))
 
@@ -82,8 +87,7 @@ class Producer:
         self.land(self.node.chance.randint(0, 4) if self.node.luck(0.8) else 1_000)
         served = 0
         while self.reports and not self.node.luck(0.2):
-            confirm, error = self.reports.popleft()
-            confirm(error, None)
+            self._report()
             served += 1
         if not served:
             self.broker.clock.sleep(seconds)
@@ -95,9 +99,14 @@ class Producer:
             return sum(map(len, self.queues.values()))
         self.land(1_000)
         while self.reports:
-            confirm, error = self.reports.popleft()
-            confirm(error, None)
+            self._report()
         return 0
+
+    def _report(self) -> None:
+        sent, error = self.reports.popleft()
+        if error is None:
+            self.node.effect(f"acknowledged {sent.what}")
+        sent.confirm(error, None)
 
     def purge(self, **_which: bool) -> None:
         for queue in self.queues.values():
@@ -109,3 +118,11 @@ class Producer:
             on_wire = self.node.chance.randint(0, 3)
             while len(queue) > on_wire:
                 queue.pop()
+
+
+def _name(topic: str, headers: Headers | None) -> str:
+    """What is sent, as the trace and the coverage of kills call it."""
+    names = {name for name, _ in headers or ()}
+    if KIND_HEADER in names:
+        return "tick"
+    return "forward" if FORWARDED_HEADER in names else topic.split(".")[1]

@@ -1,7 +1,11 @@
-"""I4 and I5: one worker that folds the whole log in one go, undisturbed, has the same results."""
+"""I4, I5, I7: one worker that folds the whole log in one go, undisturbed, has the same results.
+
+These three say that the pipeline agrees with itself: the stages' own folds are run again. Whether
+what they agree on is right is the auditor's to say.
+"""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -25,7 +29,7 @@ from schemas.frames import (
     encode,
 )
 from schemas.times import DAY
-from schemas.topics import ALERTS, JOURNAL, LEDGER, RATED
+from schemas.topics import ALERTS, JOURNAL, LEDGER, RATED, Topic
 from tests.simulation.log import Broker
 from tests.simulation.processes import PREFIX
 from tests.simulation.redis import State
@@ -35,80 +39,101 @@ _PLACE: Final = ("journal_offset", "row", "ordinal")
 
 
 def replayed(broker: Broker, state: State, number: int) -> Iterator[str]:
-    """What differs in one partition from folding its journal again, from zero."""
-    journal = [
-        (at, stored.value or b"")
-        for at, stored in enumerate(broker.partition((JOURNAL.name, number)))
-    ]
-    outputs, rows = _folded(RATING, number, journal)
-    yield from _differ("rating rows", rows, _rows(state, RATING, number))
-    rated = [output.value for output in outputs if output.topic is RATED]
-    written = _values(broker, RATED.name, number)
-    yield from _differ("rated", _read(rated, decode_rated), _read(written, decode_rated))
-    outputs, rows = _folded(BALANCES, number, list(enumerate(rated)))
-    yield from _differ("balance rows", rows, _rows(state, BALANCES, number))
-    ledger = [output.value for output in outputs if output.topic is LEDGER]
-    written = _values(broker, LEDGER.name, number)
-    yield from _differ("ledger", _read(ledger, decode_ledger), _read(written, decode_ledger))
-    alerts = {output.value for output in outputs if output.topic is ALERTS}
-    yield from _differ("alerts", alerts, set(_values(broker, ALERTS.name, number)))
-    for account, row in accounts_in(rows).items():
+    """What differs in one partition from folding its journal again, from zero.
+
+    And then (I7): without its ticks, but for one at the end, the journal gives the same, later.
+    """
+    journal = list(enumerate(_values(broker, JOURNAL.name, number)))
+    rating, balances = _Undisturbed(RATING, number), _Undisturbed(BALANCES, number)
+    rating.fold(journal)
+    balances.fold(enumerate(rating.wrote(RATED)))
+    for stage in (rating, balances):
+        yield from _differ(f"{stage.name} rows", stage.rows, _rows(state, stage.name, number))
+    for found, topic, decode in ((rating, RATED, decode_rated), (balances, LEDGER, decode_ledger)):
+        written = _values(broker, topic.name, number)
+        yield from _differ(topic.name, _read(found.wrote(topic), decode), _read(written, decode))
+    yield from _differ(
+        "alerts", set(balances.wrote(ALERTS)), set(_values(broker, ALERTS.name, number))
+    )
+    for account, row in accounts_in(balances.rows).items():
         yield from (f"I3: {fault}" for fault in check_conservation(account, row.grants))
+    if (frames := _tickless([value for _, value in journal])) is not None:
+        tick, tickless = frames
+        rating.fold([(len(journal), tick)])
+        balances.fold(list(enumerate(rating.wrote(RATED)))[balances.folded :])
+        again, later = _Undisturbed(RATING, number), _Undisturbed(BALANCES, number)
+        again.fold([(0, tickless)])
+        later.fold(enumerate(again.wrote(RATED)))
+        for name, told in (("postings", _postings), ("alerts", _alerts)):
+            yield from _differ(f"{name}, without ticks,", told(balances), told(later))
 
 
-def tickless(broker: Broker, number: int) -> Iterator[str]:
-    """I7: without its ticks, but for one at the end, the journal gives the same, later."""
+def _tickless(journal: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    """Frames of one last tick a day later, and of the whole journal with no tick but that one."""
     reader = JournalReader()
-    values = enumerate(_values(broker, JOURNAL.name, number))
-    parts = [part for at, value in values if (part := reader.feed(at, value)) is not None]
+    parts = [
+        part for at, value in enumerate(journal) if (part := reader.feed(at, value)) is not None
+    ]
     if not parts:
-        return
+        return None
     rows = pl.concat(parts).select(JOURNAL_SCHEMA.names())
-    last = {"kind": int(JournalKind.TICK), "offset": reader.vector[2]}
+    catalog, credits_, usage = reader.vector
+    last = {"kind": int(JournalKind.TICK), "offset": usage}
     last["received_at"] = int(rows.get_column("received_at").max()) + DAY  # type: ignore[arg-type]
     end = pl.DataFrame([last], schema=JOURNAL_SCHEMA)
-    told = []
-    for kept in (rows, rows.filter(pl.col("kind") != int(JournalKind.TICK))):
-        header = JournalHeader(ZERO, reader.vector, [])
-        frame = encode(FrameKind.JOURNAL, header, pl.concat([kept, end]))
-        rated, _ = _folded(RATING, number, [(0, frame)])
-        values = enumerate(output.value for output in rated if output.topic is RATED)
-        outputs, _ = _folded(BALANCES, number, list(values))
-        told.append((_postings(outputs), _alerts(outputs)))
-    with_ticks, without = told
-    yield from _differ("postings, without ticks,", with_ticks[0], without[0])
-    yield from _differ("alerts, without ticks,", with_ticks[1], without[1])
+    upto = (catalog, credits_, usage + 1)
+    without = rows.filter(pl.col("kind") != int(JournalKind.TICK))
+    return (
+        encode(FrameKind.JOURNAL, JournalHeader(reader.vector, upto, []), end),
+        encode(FrameKind.JOURNAL, JournalHeader(ZERO, upto, []), pl.concat([without, end])),
+    )
 
 
-def _postings(outputs: Sequence[Output]) -> list[tuple[Any, ...]]:
+class _Undisturbed:
+    """One stage in one partition, alone, with a store of its own."""
+
+    def __init__(self, kind: StageKind, number: int) -> None:
+        self.name = kind.name
+        self.folded = 0
+        self._outputs: list[Output] = []
+        self._reader = MemoryReader()
+        self._fold = kind.make_fold(number, Position(), self._reader)
+
+    def fold(self, records: Iterable[Record]) -> None:
+        """Fold them in one go."""
+        if due := list(records):
+            self._outputs += self._fold.apply(due)
+            self._reader.commit(self._fold.take_changes())
+            self.folded += len(due)
+
+    def wrote(self, topic: Topic) -> list[bytes]:
+        """The values that it wrote to a topic."""
+        return [output.value for output in self._outputs if output.topic is topic]
+
+    @property
+    def rows(self) -> dict[str, bytes]:
+        """What it keeps."""
+        return self._reader.rows
+
+
+def _postings(balances: _Undisturbed) -> list[tuple[Any, ...]]:
     """By account, in order, without positions."""
-    rows = _read([output.value for output in outputs if output.topic is LEDGER], decode_ledger)
+    rows = _read(balances.wrote(LEDGER), decode_ledger)
     found = [tuple(row[name] for name in row if name not in _PLACE) for row in rows]
     return sorted(found, key=lambda row: str(row[1]))
 
 
-def _alerts(outputs: Sequence[Output]) -> list[tuple[Any, ...]]:
+def _alerts(balances: _Undisturbed) -> list[tuple[Any, ...]]:
     found = []
-    for output in outputs:
-        if output.topic is ALERTS:
-            event = json.loads(output.value)
-            del event["data"]["position"]
-            found.append((event["subject"], event["type"], str(event["data"])))
+    for value in balances.wrote(ALERTS):
+        event = json.loads(value)
+        del event["data"]["position"]
+        found.append((event["subject"], event["type"], str(event["data"])))
     return sorted(found, key=lambda alert: alert[0])
 
 
-def _folded(
-    kind: StageKind, number: int, records: Sequence[Record]
-) -> tuple[list[Output], dict[str, bytes]]:
-    reader = MemoryReader()
-    fold = kind.make_fold(number, Position(), reader)
-    outputs = fold.apply(records) if records else []
-    reader.commit(fold.take_changes())
-    return outputs, reader.rows
-
-
-def _rows(state: State, kind: StageKind, number: int) -> dict[str, bytes]:
-    held = state.held.get(f"{PREFIX}:{{{number}}}:{kind.name}:1:{_ROWS}", {})
+def _rows(state: State, stage: str, number: int) -> dict[str, bytes]:
+    held = state.held.get(f"{PREFIX}:{{{number}}}:{stage}:1:{_ROWS}", {})
     return {key.decode(): value for key, value in held.items()}
 
 

@@ -42,6 +42,7 @@ class Traffic:
         self._opening = opening[::-1]
         self._sent: list[Fields] = []
         self._number = 0
+        self._repeats = chance.choice((9, 9, 90))
 
     def send(self, note: Note) -> None:
         """Time passes, and a record comes."""
@@ -59,7 +60,7 @@ class Traffic:
         kinds, weights = zip(
             *(
                 (self._usage, 56),
-                (self._again, 9),
+                (self._again, self._repeats),
                 (self._changed, 4),
                 (self._poison, 5),
                 (self._command, 16),
@@ -69,6 +70,12 @@ class Traffic:
             strict=True,
         )
         self._chance.choices(kinds, weights)[0](note)
+
+    def storm(self, note: Note) -> None:
+        """Clients that saw an outage send once more what they are not sure of."""
+        recent = self._sent[-12:]
+        for event in self._chance.sample(recent, self._chance.randint(0, len(recent))):
+            self._event(event, note)
 
     @property
     def _now(self) -> int:

@@ -7,23 +7,21 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.simulation.auditor import audit
-from tests.simulation.cluster import KINDS, Cluster
+from tests.simulation.cluster import KINDS, Between, Cluster
 from tests.simulation.ports import installed
 from tests.simulation.processes import PREFIX, Folding, Process
-from tests.simulation.replay import replayed, tickless
+from tests.simulation.redis import LONGEST_TAIL
+from tests.simulation.replay import replayed
 from tests.simulation.traffic import Traffic
 
-TICKLESS: Final = 4
-"""Of so many seeds one is folded without its ticks, too (I7)."""
 MOST_STEPS: Final = 3_000
 
 
 class World(Cluster):
     """A deployment of one or two partitions, its traffic and its faults."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self.seed = seed
+    def __init__(self, seed: int, strike: Between | None = None) -> None:
+        super().__init__(seed, strike)
         self.traffic = Traffic(self.chance, self.broker, self.partitions)
         self._snapshots: list[tuple[str, dict[str, Any]]] = []
 
@@ -104,6 +102,11 @@ class World(Cluster):
 
     def _roll_back(self) -> None:
         """Redis comes back older: claims or a stage's state, or one of them is lost entirely."""
+        if self.chance.random() < 0.3:
+            self.traffic.storm(self.note)
+        if self.chance.random() < 0.5:
+            self._cut_tails()
+            return
         if self._snapshots and self.chance.random() < 0.7:
             prefix, older = self.chance.choice(self._snapshots)
         else:
@@ -112,6 +115,13 @@ class World(Cluster):
         self.state.restore(prefix, older)
         if self.chance.random() < 0.1:
             self.state.restore(PREFIX, {})
+
+    def _cut_tails(self) -> None:
+        """Redis is killed before it syncs: each slot lacks its own last commands."""
+        longest = self.chance.choice((1, 5, LONGEST_TAIL))
+        for number in range(self.partitions):
+            count = self.state.cut(f"{PREFIX}:{{{number}", self.chance.randint(0, longest))
+            self.note("redis lacks its last", count, "commands of slot", number)
 
     def _settle(self) -> None:
         """No more faults: whatever is on the wire lands, new workers read everything."""
@@ -145,5 +155,3 @@ class World(Cluster):
         yield from audit(self.broker, self.partitions)
         for number in range(self.partitions):
             yield from replayed(self.broker, self.state, number)
-            if self.seed % TICKLESS == 0:
-                yield from tickless(self.broker, number)

@@ -3,51 +3,22 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
 from schemas.frames import RatedKind
+from tests.simulation.audit.burning import audit_burning
+from tests.simulation.audit.holding import BEGINS, Held, Holdings
 from tests.simulation.audit.prices import rounded
 from tests.simulation.audit.reading import Logs, Row
+from tests.simulation.audit.telling import Told
 from tests.simulation.audit.terms import Terms
 
 ORDINAL_BITS: Final = 32
 _OF_LINE: Final = {"consumed", "reopened", "overage"}
-_ADDS: Final = {"issued", "adjusted", "received"}
-_TAKES: Final = {"consumed", "repaid", "expired", "rolled_over", "voided", "refunded"}
 _SIDEWAYS: Final = {"reopened", "overage", "settled"}
-_BEGINS: Final = {"issued", "received"}
-_USES: Final = {"consumed", "reopened", "repaid"}
 _EXPIRING: Final = "credits.grant.expiring"
 Grant = tuple[str, str]
-
-
-@dataclass
-class Held:
-    """One grant by its postings: what is left of it, has expired, and was used."""
-
-    left: Fraction = Fraction(0)
-    expired: Fraction = Fraction(0)
-    used: Fraction = Fraction(0)
-
-    def post(self, posting: str, amount: Fraction) -> None:
-        """One transfer."""
-        if posting in _ADDS:
-            self.left += amount
-        elif posting in _TAKES:
-            self.left -= amount
-        if posting == "expired":
-            self.expired += amount
-        if posting == "reopened":
-            self.expired -= amount
-        if posting in _USES:
-            self.used += amount
-
-    @property
-    def sound(self) -> bool:
-        """Never more leaves than came, nor more is reopened than expired."""
-        return min(self.left, self.expired, self.used) >= 0
 
 
 class LedgerAudit:
@@ -56,26 +27,55 @@ class LedgerAudit:
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
         self._multiplied: set[str] = set()
+        self._holdings = Holdings()
+        self._told = Told(logs.alerts)
+        self._next = 0
         self._paid: dict[tuple[int, int, int], list[Row]] = defaultdict(list)
         for row in logs.ledger:
             place = (row["journal_offset"], row["row"], row["ordinal"] >> ORDINAL_BITS)
             self._paid[place].append(row)
 
     def of(self, rated: Iterable[Row], terms: Terms) -> Iterator[str]:
-        """Each line's postings sum to its cost; what no grant pays is overage, multiplied."""
-        for line in rated:
-            if line["kind"] != RatedKind.LINE:
-                continue
-            place = (line["journal_offset"], line["row"], line["ordinal"])
-            postings = [
-                row
-                for row in self._paid.get(place, [])
-                if row["posting"] in _OF_LINE and row["id"] == line["id"] and row["source"]
-            ]
-            if not postings:
-                yield f"{place}: a line without a posting"
-                continue
-            yield from (f"{place} {fault}" for fault in self._line(line, postings, terms))
+        """What each rated row did: how a line was paid, what was to be told after it."""
+        for row in rated:
+            place = (row["journal_offset"], row["row"], row["ordinal"])
+            if row["kind"] == RatedKind.LINE:
+                yield from self._paying(place, row, terms)
+            touched = self._post_before((*place[:2], place[2] + 1 << ORDINAL_BITS))
+            if row["kind"] in {RatedKind.LINE, RatedKind.DOCUMENT} and row["account"] is not None:
+                touched.add(row["account"])
+            touched |= self._told.accounts(place)
+            for account in sorted(touched):
+                yield from self._told.check(place, account, row["at"], self._holdings, terms)
+
+    def _post_before(self, place: tuple[int, int, int]) -> set[str]:
+        """Apply the postings up to a place in the ledger; the accounts that they were of."""
+        touched = set()
+        while self._next < len(self._logs.ledger):
+            row = self._logs.ledger[self._next]
+            if (row["journal_offset"], row["row"], row["ordinal"]) >= place:
+                break
+            if row["grant"] is not None:
+                self._holdings.post(row)
+            touched.add(row["account"])
+            self._next += 1
+        return touched
+
+    def _paying(self, place: tuple[int, int, int], line: Row, terms: Terms) -> Iterator[str]:
+        """The line's postings sum to its cost; what no grant pays is overage, multiplied."""
+        postings = [
+            row
+            for row in self._paid.get(place, [])
+            if row["posting"] in _OF_LINE and row["id"] == line["id"] and row["source"]
+        ]
+        if not postings:
+            yield f"{place}: a line without a posting"
+            return
+        yield from (f"{place} {fault}" for fault in self._line(line, postings, terms))
+        if line["cost"] > 0:
+            self._post_before((*place[:2], postings[0]["ordinal"]))
+            faults = audit_burning(line, postings, self._holdings, terms)
+            yield from (f"{place} {line['account']}: {fault}" for fault in faults)
 
     def _line(self, line: Row, postings: list[Row], terms: Terms) -> Iterator[str]:
         cost = Fraction(line["cost"])
@@ -114,7 +114,7 @@ class LedgerAudit:
                     yield f"I3: {posting} {amount} of no grant, {row['account']}"
                 continue
             grant = (row["account"], row["grant"])
-            if (posting in _BEGINS) == (grant in grants):
+            if (posting in BEGINS) == (grant in grants):
                 yield f"I3: {grant} {posting}, begun: {grant in grants}"
             held = grants.setdefault(grant, Held())
             held.post(posting, amount)
@@ -145,7 +145,7 @@ class LedgerAudit:
             if event["type"] == "credits.grant.issued"
         )
         begun = Counter(
-            (row["account"], row["grant"]) for row in self._logs.ledger if row["posting"] in _BEGINS
+            (row["account"], row["grant"]) for row in self._logs.ledger if row["posting"] in BEGINS
         )
         if issued != begun:
             yield f"I6: told as issued {issued - begun}, not told {begun - issued}"

@@ -1,5 +1,6 @@
 """Who pays by which terms: catalog, accounts and contracts as of one place in the journal."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,8 @@ class Terms:
     contracts: dict[tuple[str, str], Contract] = field(default_factory=dict)
     grants: dict[tuple[str, str], list[Fields]] = field(default_factory=dict)
     """Every content that was applied under an id; balances keep the first that they can take."""
+    graces: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Every late_grace that an account had."""
 
     def apply(self, document: Fields, clock: int) -> None:
         """A document that was accepted at journal time `clock`."""
@@ -48,6 +51,7 @@ class Terms:
                 self.cards[document["id"]] = document
             case "Account":
                 self.accounts[document["id"]] = document
+                self.graces[document["id"]].add(document.get("late_grace", "PT48H"))
             case "Contract":
                 start = parse_instant(document["starts_at"])
                 self.contracts[str(account), document["id"]] = Contract([(start, document)])
@@ -69,6 +73,28 @@ class Terms:
         known = self.grants.setdefault((account, grant["id"]), [])
         if grant not in known:
             known.append(grant)
+
+    def told(self, account: str, grant: str) -> Fields | None:
+        """The terms of a grant, where one document told them and nothing may have changed them."""
+        known = self.grants.get((account, grant), [])
+        if len(known) != 1 or known[0].get("funding") == "pending":
+            return None
+        owner = self.contracts.get((account, known[0].get("contract", "")))
+        ends = owner is not None and (
+            owner.stopped is not None or any(terms.get("ends_at") for _, terms in owner.revisions)
+        )
+        return None if ends else known[0]
+
+    def plain(self, account: str) -> bool:
+        """Whether the ledger alone tells which grants of the account are active.
+
+        Not where one waits for its funding, a contract was terminated, or ids were given twice.
+        """
+        grants = [known for (of, _), known in self.grants.items() if of == account]
+        contracts = [held for (of, _), held in self.contracts.items() if of == account]
+        return all(
+            len(known) == 1 and known[0].get("funding") != "pending" for known in grants
+        ) and all(held.stopped is None for held in contracts)
 
     def may_pay(
         self, grant: str, account: str, product: str, contract: str | None, at: int

@@ -1,0 +1,188 @@
+"""The product, spoilt in memory: each entry takes out one clause, and some seed must find it.
+
+A simulation that finds nothing proves nothing. What is taken out of the protocol loses or doubles
+something after a crash. What is taken out of the domain is wrong each time that it is folded, so
+that a replay agrees with it: only the auditor can tell.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FunctionType
+from typing import Any, Final, cast
+
+import polars as pl
+
+from processors.admission import merge
+from processors.admission.owned import Owned
+from processors.rating import stage as rating
+from processors.rating.columnar import rate
+from projections import rows
+from projections.balances import burn, drawing, lifecycle, measures, reference
+from projections.balances import stage as balances
+from projections.balances.columnar import fold
+from projections.fold import outbox, position, stage
+from schemas.frames import CREDITS
+from tests.protocol.mutation import replaced
+from tests.protocol.test_position import JOURNAL_GAP, JOURNAL_UNSEEN, OUTPUT_UNSEEN
+from tests.simulation.run import Change
+from tests.simulation.world import World
+
+
+def without(clause: str) -> Change:
+    """A Redis whose scripts lack a clause."""
+
+    @contextmanager
+    def change(world: World) -> Iterator[None]:
+        world.state.without = frozenset({clause})
+        yield
+
+    return change
+
+
+def altered(function: Callable[..., Any], line: str, by: str) -> Change:
+    """A function in which `line` reads `by`, for all who have imported it."""
+    changed = cast("FunctionType", function)
+    source = replaced(textwrap.dedent(inspect.getsource(changed)), line, by)
+    made: dict[str, Any] = {}
+    exec(source, changed.__globals__, made)
+    code = made[changed.__name__].__code__
+
+    @contextmanager
+    def change(_world: World) -> Iterator[None]:
+        kept, changed.__code__ = changed.__code__, code
+        try:
+            yield
+        finally:
+            changed.__code__ = kept
+
+    return change
+
+
+def replacing(module: Any, name: str, by: Any) -> Change:
+    """Another thing by that name in a module."""
+
+    @contextmanager
+    def change(_world: World) -> Iterator[None]:
+        kept = getattr(module, name)
+        setattr(module, name, by)
+        try:
+            yield
+        finally:
+            setattr(module, name, kept)
+
+    return change
+
+
+PROTOCOL: Final[dict[str, Change]] = {
+    "a claim names its owner": without("claims name owners"),
+    "claims stand with their offset": without("claims through"),
+    "what is acknowledged was claimed": without("acknowledged through"),
+    "the older generation counts": without("older generation"),
+    "reads are checked": without("checked reads"),
+    "commits are checked": without("checked commits"),
+    "outputs before the commit": altered(
+        stage.StagePartition.settle,
+        "if not self._outbox.delivered(oldest.deliveries, wait=must_wait):",
+        "if False:",
+    ),
+    "a lost send ends a stage": altered(
+        outbox.Outbox.delivered, "if failed is not None:", "if False:"
+    ),
+    "repeats are skipped in the journal": altered(
+        position.JournalReader.feed, JOURNAL_UNSEEN, "pass"
+    ),
+    "repeats are skipped in rated": altered(position.OutputReader.feed, OUTPUT_UNSEEN, "pass"),
+    "gaps are not read over": altered(position.JournalReader.feed, JOURNAL_GAP, "if False:"),
+    "only the acknowledged prefix": altered(
+        Owned.landed,
+        "self.flights[0].waiting == 0",
+        "any(flight.waiting == 0 for flight in self.flights)",
+    ),
+    "what was asked before": altered(
+        merge.writable, "bisect_right(source.times, asked)", "len(source.times)"
+    ),
+    "pending rows stay cached": altered(
+        rows.Rows.evict, "key not in pending and key not in self._changed", "True"
+    ),
+}
+
+
+def dearer(batch: Any, *arguments: Any) -> Any:
+    """Rating whose lines cost one unit more."""
+    rated, clock = rate(batch, *arguments)
+    unit = pl.lit("0.000000001").cast(CREDITS)
+    return rated.with_columns((pl.col("cost") + unit).cast(CREDITS)), clock
+
+
+def forgetful(batch: Any, books: Any) -> Any:
+    """Balances whose ledger lacks the last posting of a batch."""
+    folded = fold(batch, books)
+    return replace(folded, ledger=folded.ledger.head(max(0, folded.ledger.height - 1)))
+
+
+def silent_about(kind: str) -> Change:
+    """Balances that do not tell of something."""
+
+    def silent(batch: Any, books: Any) -> Any:
+        folded = fold(batch, books)
+        told = [alert for alert in folded.alerts if not alert.type.startswith(kind)]
+        return replace(folded, alerts=told)
+
+    return replacing(balances, "fold", silent)
+
+
+DOMAIN: Final[dict[str, Change]] = {
+    "lines cost what they cost": replacing(rating, "rate", dearer),
+    "each posting is in the ledger": replacing(balances, "fold", forgetful),
+    "overage is told": silent_about("credits.overage.started"),
+    "depletion is told": silent_about("credits.balance.depleted"),
+    "what is low is told": silent_about("credits.balance.low"),
+    "what recovers is told": silent_about("credits.balance.recovered"),
+    "depletion is told once": altered(
+        measures.evaluate, "counted.above_zero and available == 0", "available == 0"
+    ),
+    "what is low is told once": altered(
+        measures._by_rule,
+        "beyond == (key in row.fired)",
+        "not (beyond or key in row.fired)",
+    ),
+    "a threshold fires at it": altered(
+        measures.Measured.reached, "self.available <= threshold", "self.available < threshold"
+    ),
+    "the burn order": altered(
+        burn.candidates,
+        "able.sort(key=order_for(row, ask.scope, ask.time))",
+        "able.sort(key=order_for(row, ask.scope, ask.time), reverse=True)",
+    ),
+    "a contract's own burn policy": altered(
+        burn.order_for, "policy = terms_at(row, scope, time).burn_policy", "policy = None"
+    ),
+    "a contract's credits stay with it": altered(
+        burn.belongs, "grant.terms.contract is None or grant.terms.contract == scope", "True"
+    ),
+    "products and tags limit a grant": altered(
+        burn.admits,
+        "terms.tags is not None and any(tag in terms.tags for tag in tags)",
+        "True",
+    ),
+    "late usage reopens": altered(
+        burn.spendable,
+        "time < terms.expires_at and clock < terms.expires_at + late_grace",
+        "False",
+    ),
+    "late usage reopens within the grace": altered(
+        burn.spendable, " and clock < terms.expires_at + late_grace", ""
+    ),
+    "what is due happens first": altered(
+        reference.fold_row, "do_what_is_due(row, clock, step)\n        row.clock", "row.clock"
+    ),
+    "the cap of what rolls over": altered(
+        lifecycle.rolling_amount, "amount = min(amount, rollover.cap.units)", "pass"
+    ),
+    "a tally adds up": altered(
+        drawing._pay, "tally.drawn.pop(part.grant.id, 0) + part.amount", "part.amount"
+    ),
+}
