@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from deploy.provision import create_topics
 from deploy.reading.held import Held, held_accounts
 from deploy.reading.surroundings import surroundings
-from deploy.servers.embedded import embedded_valkey
-from deploy.servers.redis import RedisServer, installed_redis, redis_binary
+from deploy.servers.redis import RedisServer
 from deploy.settings import load_settings
 from deploy.supervisor import Supervisor, worker
 from deploy.workers import WORKERS
@@ -29,6 +27,7 @@ from schemas.topics import ALERTS, JOURNAL
 from tests.bench import documents, load
 from tests.bench.contender import Command, Work
 from tests.bench.job import DEPLETED, LOW, Balance
+from tests.bench.servers import redis_server
 from tests.system.pipeline import Pipeline
 
 Load = Literal["job", "plain", "rich"]
@@ -50,27 +49,27 @@ class Drawdown:
         self._pipeline: Pipeline | None = None
         self._applied: dict[int, tuple[int, int]] = {}
 
+    @property
+    def pipeline(self) -> Pipeline:
+        """The deployment, once it is prepared."""
+        assert self._pipeline is not None, "prepare comes first"
+        return self._pipeline
+
     def missing(self) -> str | None:
         """Redis comes from a wheel where none is installed."""
         return None
 
     def prepare(self, work: Work) -> None:
         """Start Redis, make the topics, and have the workers take in catalog, accounts, grants."""
-        redis = _redis(work.folder, durable=self._durable)
+        redis = redis_server(work.folder, durable=self._durable)
         self._redis = self._stack.enter_context(redis)
         create_topics(work.kafka, work.prefix, work.partitions, 1)
         supervisor = Supervisor([command.child(work.folder) for command in self.commands(work)])
         settings = load_settings(**self._settings(work))
-        around = surroundings(settings)
-        self._pipeline = Pipeline(settings, supervisor, around, {}, work.folder)
+        self._pipeline = Pipeline(settings, supervisor, surroundings(settings), {}, work.folder)
         supervisor.start()
         try:
-            catalog, accounts = self._documents()
-            self._pipeline.apply(catalog)
-            now = time.time_ns() // 1_000
-            for some in _chunks(accounts(work.accounts, now)):
-                self._pipeline.apply(some)
-            self._pipeline.wait_until_settled(_SETTLE_SECONDS)
+            self._apply(self._pipeline, work.accounts)
         finally:
             supervisor.stop()
 
@@ -100,7 +99,7 @@ class Drawdown:
 
     def balances(self, work: Work) -> dict[str, Balance]:
         """As the rows in Redis have them."""
-        around = self._running().around
+        around = self.pipeline.around
         found = {}
         for number in range(work.partitions):
             for name, held in held_accounts(around.snapshots.take(number, STAGE).rows).items():
@@ -109,7 +108,7 @@ class Drawdown:
 
     def alerts(self, work: Work) -> list[tuple[str, str, str]]:  # noqa: ARG002
         """Those of the job; a grant that was issued is told too, and is no part of it."""
-        sent = [AlertEvent.model_validate_json(one[2]) for one in self._running().records(ALERTS)]
+        sent = [AlertEvent.model_validate_json(one[2]) for one in self.pipeline.records(ALERTS)]
         return [
             (alert.id, alert.subject, _TYPES[alert.type]) for alert in sent if alert.type in _TYPES
         ]
@@ -118,8 +117,15 @@ class Drawdown:
         """End Redis."""
         self._stack.close()
 
+    def _apply(self, pipeline: Pipeline, count: int) -> None:
+        catalog, accounts = self._documents()
+        pipeline.apply(catalog)
+        for some in _chunks(accounts(count, time.time_ns() // 1_000)):
+            pipeline.apply(some)
+        pipeline.wait_until_settled(_SETTLE_SECONDS)
+
     def _done(self, number: int, end: int) -> bool:
-        around = self._running().around
+        around = self.pipeline.around
         held = around.claims.held(number)
         if held is None or held.vector[Source.USAGE] < end:
             return False
@@ -132,10 +138,6 @@ class Drawdown:
             applied = decode_journal(record[2]).header.upto[Source.USAGE]
             self._applied[number] = through, applied
         return applied >= end
-
-    def _running(self) -> Pipeline:
-        assert self._pipeline is not None, "prepare comes first"
-        return self._pipeline
 
     def _settings(self, work: Work) -> dict[str, str]:
         assert self._redis is not None, "prepare comes first"
@@ -153,13 +155,6 @@ class Drawdown:
         if self._load == "rich":
             return load.catalog(rich=True), load.rich_accounts
         return load.catalog(), load.accounts
-
-
-def _redis(folder: Path, *, durable: bool) -> RedisServer:
-    log = folder / "redis.log"
-    if redis_binary() is None:
-        return embedded_valkey(folder / "redis", log=log, persistent=durable)
-    return installed_redis(folder / "redis", log=log, persistent=durable)
 
 
 def _chunks(made: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

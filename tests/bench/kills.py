@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from deploy.servers.apache import ApacheKafka
-from deploy.servers.embedded import Tansu
-from tests.bench.audit import Expected, Verdict, audit
+from tests.bench.audit import Expected, Verdict
 from tests.bench.contender import Contender
+from tests.bench.servers import Broker
 from tests.bench.trial import Ends, Trial, on_trial
 
 _POLL_SECONDS: Final = 0.05
@@ -34,26 +33,28 @@ class Killed:
 
 def killed(
     contender: Contender,
-    broker: ApacheKafka | Tansu,
+    broker: Broker,
     folder: Path,
     path: Path,
     expected: Expected,
     *,
     accounts: int,
     partitions: int,
+    workers: int,
     kills: int,
     seed: int,
 ) -> Killed:
     """Run a file of usage through a contender that is killed `kills` times, and audit it."""
-    with on_trial(contender, broker, folder, accounts=accounts, partitions=partitions) as trial:
+    with on_trial(
+        contender, broker, folder, accounts=accounts, partitions=partitions, workers=workers
+    ) as trial:
         ends = trial.load(path)
         began = time.monotonic()
         trial.start()
         done = _kill(trial, ends, kills, random.Random(seed))
         trial.wait(ends, _ALL_SECONDS)
         seconds = time.monotonic() - began
-        verdict = audit(expected, contender.balances(trial.work), contender.alerts(trial.work))
-        return Killed(done, seconds, verdict)
+        return Killed(done, seconds, trial.verdict(expected))
 
 
 def _kill(trial: Trial, ends: Ends, kills: int, rng: random.Random) -> int:

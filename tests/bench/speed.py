@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.servers.apache import ApacheKafka
-from deploy.servers.embedded import Tansu
-from tests.bench.audit import Expected, Verdict, audit
+from tests.bench.audit import Expected, Verdict
 from tests.bench.contender import Contender
 from tests.bench.processes import Meter
+from tests.bench.servers import Broker
 from tests.bench.trial import POLL_SECONDS, Ends, Trial, on_trial
 
 WARM_UP: Final = 1_000
@@ -108,7 +107,7 @@ def _run(trial: Trial, ends: Ends, meter: Meter, until: float) -> bool:
 
 def speed_of(
     contender: Contender,
-    broker: ApacheKafka | Tansu,
+    broker: Broker,
     folder: Path,
     path: Path,
     *,
@@ -125,4 +124,4 @@ def speed_of(
         speed = measure(trial, path, limit)
         if expected is None or not speed.finished:
             return speed, None
-        return speed, audit(expected, contender.balances(trial.work), contender.alerts(trial.work))
+        return speed, trial.verdict(expected)

