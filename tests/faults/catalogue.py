@@ -1,6 +1,13 @@
 """Every scenario, in the order of the table: importing a module registers its scenarios."""
 
+# isort: off
 from tests.faults import kills
+from tests.faults import zombies
+from tests.faults import copies
+from tests.faults import poison
+from tests.faults import loads
+
+# isort: on
 from tests.faults.scenario import SCENARIOS, chosen
 
-__all__ = ["SCENARIOS", "chosen", "kills"]
+__all__ = ["SCENARIOS", "chosen", "copies", "kills", "loads", "poison", "zombies"]

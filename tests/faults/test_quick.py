@@ -26,7 +26,7 @@ SEED: Final = int(os.environ.get("DRAWDOWN_TEST_SEED", "20260101"))
 def test_nothing_is_lost_and_nothing_doubled(name: str, servers: Servers, tmp_path: Path) -> None:
     """Each fault strikes real workers on real servers, and nothing differs."""
     print(f"DRAWDOWN_TEST_SEED={SEED}")
-    runner = Runner(servers, tmp_path, SEED, quick=True, told=lambda name, line: print(name, line))
+    runner = Runner(servers, tmp_path, SEED, quick=True, told=print)
     result = runner.run_one(SCENARIOS[name])
     assert result.holds, result.left_out or "\n".join(result.differences)
     print(f"{result.scenario.name}: {result.outcome}")

@@ -32,3 +32,11 @@ def advanced(pipeline: Pipeline, worker: str) -> Callable[[], bool]:
     """Has the worker's stage committed more than when this was called?"""
     reached = pipeline.progress(worker)
     return lambda: pipeline.progress(worker) > reached
+
+
+def advanced_everywhere(pipeline: Pipeline, worker: str) -> Callable[[], bool]:
+    """Has the worker's stage committed more of every partition than when this was called?"""
+    before = pipeline.reached(worker)
+    return lambda: all(
+        now > then for now, then in zip(pipeline.reached(worker), before, strict=True)
+    )

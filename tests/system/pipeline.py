@@ -89,10 +89,14 @@ class Pipeline:
         self.supervisor.dismiss(called)
 
     def progress(self, name: str) -> int:
-        """Records of input that a worker has committed, over all partitions."""
+        """Records of input that a stage has committed, over all partitions."""
+        return sum(self.reached(name))
+
+    def reached(self, name: str) -> list[int]:
+        """Records of input that a stage has committed, by partition."""
         if name == "admission":
-            return sum(sum(self._vector(number)()) for number in self.partitions)
-        return sum(self._position(name, number)()[0] for number in self.partitions)
+            return [sum(self._vector(number)()) for number in self.partitions]
+        return [self._position(name, number)()[0] for number in self.partitions]
 
     def restarts(self) -> dict[str, int]:
         """How often each worker was started again."""
