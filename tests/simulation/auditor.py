@@ -25,4 +25,4 @@ def _audit(logs: Logs) -> Iterator[str]:
     for rated, faults in rating.walk():
         yield from faults
         yield from ledger.of(rated, rating.terms)
-    yield from ledger.finish()
+    yield from ledger.finish(rating.terms)

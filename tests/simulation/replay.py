@@ -65,7 +65,7 @@ def replayed(broker: Broker, state: State, number: int) -> Iterator[str]:
         again.fold([(0, tickless)])
         later.fold(enumerate(again.wrote(RATED)))
         for name, told in (("postings", _postings), ("alerts", _alerts)):
-            yield from _differ(f"{name}, without ticks,", told(balances), told(later))
+            yield from _differ(f"{name}, without ticks,", told(balances), told(later), "I7")
 
 
 def _tickless(journal: Sequence[bytes]) -> tuple[bytes, bytes] | None:
@@ -147,9 +147,9 @@ def _read(values: Sequence[bytes], decode: Any) -> list[dict[str, Any]]:
     return pl.concat(parts).to_dicts() if parts else []
 
 
-def _differ(name: str, expected: Any, found: Any) -> Iterator[str]:
+def _differ(name: str, expected: Any, found: Any, what: str = "I4") -> Iterator[str]:
     if expected != found:
-        yield f"I4: {name} differ: {_difference(expected, found)}"
+        yield f"{what}: {name} differ: {_difference(expected, found)}"
 
 
 def _difference(expected: Any, found: Any) -> str:

@@ -20,7 +20,7 @@ from processors.admission.owned import Owned
 from processors.rating import stage as rating
 from processors.rating.columnar import rate
 from projections import rows
-from projections.balances import burn, drawing, lifecycle, measures, reference
+from projections.balances import authorise, burn, drawing, lifecycle, measures, reference
 from projections.balances import stage as balances
 from projections.balances.columnar import fold
 from projections.fold import outbox, position, stage
@@ -179,10 +179,14 @@ DOMAIN: Final[dict[str, Change]] = {
     "what is due happens first": altered(
         reference.fold_row, "do_what_is_due(row, clock, step)\n        row.clock", "row.clock"
     ),
+    "what is denied is said": altered(authorise._denial, 'terms.mode == "block"', "False"),
     "the cap of what rolls over": altered(
         lifecycle.rolling_amount, "amount = min(amount, rollover.cap.units)", "pass"
     ),
-    "a tally adds up": altered(
-        drawing._pay, "tally.drawn.pop(part.grant.id, 0) + part.amount", "part.amount"
+    "what is owed is multiplied": altered(
+        authorise.authorise, "round_half_even(short * terms.multiplier, _ONE)", "short"
+    ),
+    "what a key drained comes back": altered(
+        drawing._pay, "tally.drawn.pop(part.grant.id, 0) + part.amount", "0"
     ),
 }

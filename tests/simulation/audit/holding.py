@@ -29,14 +29,13 @@ class Held:
     expired: Fraction = Fraction(0)
     used: Fraction = Fraction(0)
     ended: str | None = None
-    adjusted: bool = False
+    rolled: bool = False
 
     def post(self, posting: str, amount: Fraction) -> None:
         """One transfer."""
         if posting in ADDS:
             self.left += amount
             self.issued += amount
-            self.adjusted |= posting == "adjusted"
         elif posting in TAKES:
             self.left -= amount
         if posting in _ENDS and self.ended is None:
@@ -68,6 +67,12 @@ class Holdings:
         held.post(row["posting"], Fraction(row["amount"]))
         if (row["posting"] in ADDS) == (row["amount"] > 0):
             self.rose.add(row["account"])
+
+    def began(self, account: str, since: int, clock: int, terms: Terms) -> bool:
+        """Whether a grant has become effective after `since`, be it ended by now."""
+        return any(
+            since < effective_from(terms, account, name) <= clock for name in self.of[account]
+        )
 
     def active(self, account: str, clock: int, terms: Terms) -> list[Held]:
         """The grants that count as active at journal time; `terms.plain` must hold for them."""

@@ -11,6 +11,8 @@ from tests.simulation.audit.burning import audit_burning
 from tests.simulation.audit.holding import BEGINS, Held, Holdings
 from tests.simulation.audit.prices import rounded
 from tests.simulation.audit.reading import Logs, Row
+from tests.simulation.audit.returning import Tallies
+from tests.simulation.audit.rolling import audit_rolling
 from tests.simulation.audit.telling import Told
 from tests.simulation.audit.terms import Terms
 
@@ -29,6 +31,7 @@ class LedgerAudit:
         self._multiplied: set[str] = set()
         self._holdings = Holdings()
         self._told = Told(logs.alerts)
+        self._tallies = Tallies()
         self._next = 0
         self._paid: dict[tuple[int, int, int], list[Row]] = defaultdict(list)
         for row in logs.ledger:
@@ -57,6 +60,8 @@ class LedgerAudit:
                 break
             if row["grant"] is not None:
                 self._holdings.post(row)
+            if row["posting"] == "repaid":
+                self._tallies.repaid(row)
             touched.add(row["account"])
             self._next += 1
         return touched
@@ -76,6 +81,7 @@ class LedgerAudit:
             self._post_before((*place[:2], postings[0]["ordinal"]))
             faults = audit_burning(line, postings, self._holdings, terms)
             yield from (f"{place} {line['account']}: {fault}" for fault in faults)
+        yield from (f"{place}: {fault}" for fault in self._tallies.of(line, postings))
 
     def _line(self, line: Row, postings: list[Row], terms: Terms) -> Iterator[str]:
         cost = Fraction(line["cost"])
@@ -83,6 +89,10 @@ class LedgerAudit:
         owed = [Fraction(row["amount"]) for row in postings if row["posting"] == "overage"]
         if any(row["cost"] != line["cost"] for row in postings):
             yield f"postings of another cost than {line['cost']}"
+        agreed = _overage(line, terms)
+        denied = {bool(row["unauthorised"]) for row in postings}
+        if cost > 0 and agreed is not None and denied != {bool(any(owed)) and agreed == "block"}:
+            yield f"it is unauthorised: {denied}, where overage is {agreed}"
         times = _multiplier(line, terms)
         if times != 1:
             self._multiplied.add(line["account"])
@@ -97,12 +107,12 @@ class LedgerAudit:
             if row["grant"] and row["amount"] > 0 and not terms.may_pay(row["grant"], *scope):
                 yield f"{row['grant']} pays for {scope}"
 
-    def finish(self) -> Iterator[str]:
-        """What is to be seen only of the whole ledger, and of the alerts."""
-        yield from self._grants()
+    def finish(self, terms: Terms) -> Iterator[str]:
+        """What is to be seen only of the whole ledger, and of the alerts; `terms` are the last."""
+        yield from self._grants(terms)
         yield from self._alerts()
 
-    def _grants(self) -> Iterator[str]:
+    def _grants(self, terms: Terms) -> Iterator[str]:
         """Each grant's postings in order; what rolls over in an account is received in it."""
         ends = {_step(row): row["ordinal"] for row in self._logs.ledger if row["grant"]}
         grants: dict[Grant, Held] = {}
@@ -117,6 +127,7 @@ class LedgerAudit:
             if (posting in BEGINS) == (grant in grants):
                 yield f"I3: {grant} {posting}, begun: {grant in grants}"
             held = grants.setdefault(grant, Held())
+            yield from audit_rolling(row, held, terms)
             held.post(posting, amount)
             rolled[row["account"]] += {"rolled_over": -amount, "received": amount}.get(posting, 0)
             # What is adjusted after its end leaves at once: only the whole step must be sound.
@@ -193,9 +204,19 @@ def _step(row: Row) -> tuple[Any, ...]:
     return (row["account"], row["grant"], *place)
 
 
+def _of_line(line: Row, terms: Terms) -> dict[str, Any]:
+    """The contract's revision at event time, or the account."""
+    if line["contract"] is None:
+        return terms.accounts[line["account"]]
+    return terms.contracts[line["account"], line["contract"]].at(line["time"])[1]
+
+
 def _multiplier(line: Row, terms: Terms) -> Fraction:
-    """Of the contract's revision at event time, or of the account."""
-    held: dict[str, Any] = terms.accounts[line["account"]]
-    if line["contract"] is not None:
-        held = terms.contracts[line["account"], line["contract"]].at(line["time"])[1]
-    return Fraction(str((held.get("overage") or {}).get("multiplier") or "1"))
+    return Fraction(str((_of_line(line, terms).get("overage") or {}).get("multiplier") or "1"))
+
+
+def _overage(line: Row, terms: Terms) -> str | None:
+    """The mode where the line alone tells whether it is denied: no limit, no cap, no grace."""
+    held = _of_line(line, terms)
+    mode: str = (held.get("overage") or {}).get("mode") or "allow"
+    return mode if mode in {"allow", "block"} and not held.get("limits") else None

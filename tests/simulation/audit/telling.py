@@ -56,9 +56,9 @@ class Told:
         fired &= {(rule["id"], text) for rule in rules for text in rule["thresholds"]}
         plain = terms.plain(account)
         depleted = sum(event["type"] == _DEPLETED for event in events)
-        above, count = self._before.get(account, (False, 0))
-        now = self._before[account] = (any(held.left for held in active), len(active))
-        rose = account in holdings.rose or now[1] > count
+        above, since = self._before.get(account, (False, 0))
+        now = self._before[account] = (any(held.left for held in active), clock)
+        rose = account in holdings.rose or holdings.began(account, since, clock, terms)
         holdings.rose.discard(account)
         if not plain:
             return
