@@ -5,6 +5,7 @@ import time
 from typing import Final, Self
 
 from ingest import Producer
+from schemas.errors import LogUnavailable
 from tests.system.pipeline import Pipeline
 from tests.system.traffic import ACCOUNTS, Traffic
 
@@ -62,11 +63,18 @@ class Flow:
                 producer.send_encoded(account, value)
                 self.sent += 1
                 if self.sent * ACCOUNTS >= (topped_up + 1) * self._traffic.count:
-                    self._pipeline.apply([self._traffic.top_up(topped_up)])
-                    topped_up += 1
+                    topped_up += self._top_up(topped_up)
                 while self.sent >= (time.monotonic() - started) * self._rate:
                     producer.poll()
                     if self._stopping.wait(_STEP_SECONDS):
                         break
                 if self._stopping.is_set():
                     return
+
+    def _top_up(self, number: int) -> bool:
+        """Whether Kafka has it. What is sent again is the same grant, which is issued once."""
+        try:
+            self._pipeline.apply([self._traffic.top_up(number)])
+        except LogUnavailable:
+            return False
+        return True

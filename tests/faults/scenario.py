@@ -13,7 +13,7 @@ for seconds of recovery.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,13 +80,21 @@ class Run:
             yield servers
 
     @contextmanager
-    def pipeline(self, servers: Servers | None = None, **settings: str) -> Iterator[Pipeline]:
-        """Workers on `servers` (None: those that scenarios share), under names of their own."""
+    def pipeline(
+        self,
+        servers: Servers | None = None,
+        apart: Mapping[str, Mapping[str, str]] | None = None,
+        **settings: str,
+    ) -> Iterator[Pipeline]:
+        """Workers on `servers` (None: those that scenarios share), under names of their own.
+
+        `apart` are settings of one worker alone, by its name.
+        """
         prefix = f"f{random.SystemRandom().getrandbits(32):08x}."
         given = {"session_timeout_seconds": str(self.session_seconds), **settings}
         logs = self.folder / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        with running(servers or self.servers, prefix, logs, **given) as pipeline:
+        with running(servers or self.servers, prefix, logs, apart, **given) as pipeline:
             yield pipeline
 
 

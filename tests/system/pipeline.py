@@ -235,8 +235,17 @@ class Pipeline:
 
 
 @contextmanager
-def running(servers: Servers, prefix: str, logs: Path, **given: str) -> Iterator[Pipeline]:
-    """Topics and workers under `prefix`; `given` are further settings. Drains them at the end."""
+def running(
+    servers: Servers,
+    prefix: str,
+    logs: Path,
+    apart: Mapping[str, Mapping[str, str]] | None = None,
+    **given: str,
+) -> Iterator[Pipeline]:
+    """Topics and workers under `prefix`; drains the workers at the end.
+
+    `given` are further settings, `apart` those of one worker alone, by its name.
+    """
     names = {
         "kafka": servers.kafka,
         "redis_url": servers.redis_url,
@@ -247,19 +256,20 @@ def running(servers: Servers, prefix: str, logs: Path, **given: str) -> Iterator
     }
     settings = load_settings(**names)
     create_topics(settings.kafka, prefix, settings.partitions, settings.replication)
-    environment = {f"DRAWDOWN_{name.upper()}": value for name, value in names.items()}
     ports = {name: _free_port() for name in WORKERS}
+    own = {name: {"health_port": str(ports[name]), **(apart or {}).get(name, {})} for name in ports}
     supervisor = Supervisor(
-        [
-            worker(name, {**environment, "DRAWDOWN_HEALTH_PORT": str(port)}, logs)
-            for name, port in ports.items()
-        ]
+        [worker(name, _environment({**names, **own[name]}), logs) for name in WORKERS]
     )
     supervisor.start()
     try:
         yield Pipeline(settings, supervisor, surroundings(settings), ports, logs)
     finally:
         supervisor.stop()
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    return {f"DRAWDOWN_{name.upper()}": value for name, value in settings.items()}
 
 
 def in_ci() -> bool:
