@@ -12,6 +12,15 @@ from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES
 
 _TIMEOUT_SECONDS: Final = 20.0
+_AGAIN_SECONDS: Final = 0.1
+_STALE: Final = (
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError._NOENT,  # noqa: SLF001 - "No leaders found"
+)
+"""The partition has no leader yet, or the client knows the one of before a broker's restart."""
 Headers = list[tuple[str, bytes | None]]
 Read = tuple[int, int, bytes, bytes | None, Headers]
 """Offset, timestamp in milliseconds, value, key and headers of one record."""
@@ -88,8 +97,17 @@ class Log:
         asked = {TopicPartition(name, number): spec for number in partitions}
         if not asked:
             return {}
-        futures = self._admin.list_offsets(asked, request_timeout=_TIMEOUT_SECONDS)
-        return {at.partition: _result(future, name).offset for at, future in futures.items()}
+        give_up = time.monotonic() + _TIMEOUT_SECONDS
+        while True:
+            futures = self._admin.list_offsets(asked, request_timeout=_TIMEOUT_SECONDS)
+            try:
+                return {at.partition: _result(each, name).offset for at, each in futures.items()}
+            except LogUnavailable as error:
+                late = time.monotonic() > give_up
+                # To ask for the partitions makes the client ask who leads them, too.
+                if late or not _is_stale(error) or not self.partitions(topic):
+                    raise
+            time.sleep(_AGAIN_SECONDS)
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Read]:
         """The records from `start` up to, not including, `end`, each in its place."""
@@ -155,6 +173,11 @@ class Log:
                 **(more or {}),
             }
         )
+
+
+def _is_stale(error: LogUnavailable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _STALE
 
 
 def _result(future: object, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202

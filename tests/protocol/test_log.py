@@ -5,17 +5,20 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from deploy.provision import create_topics
+from deploy.servers.apache import ApacheKafka
 from projections.fold import log as log_module
 from projections.fold import position as position_module
 from projections.fold.log import Log
 from projections.fold.position import Position, record_digest
-from schemas.errors import LogReplacedError
+from schemas.errors import LogReplacedError, LogUnavailable
 from schemas.topics import JOURNAL
 from tests.protocol.mutation import CLAUSE, mutant
 
@@ -142,3 +145,24 @@ def test_another_record_where_the_last_was_read_stops_the_worker(
             topic.check(read)
     else:
         assert topic.check(read).offset == 2
+
+
+@pytest.mark.apache
+@pytest.mark.slow
+def test_a_log_answers_as_soon_as_its_broker_is_back(tmp_path: Path) -> None:
+    """The client still knows the leader of before, and for a moment there is none."""
+    with ApacheKafka(tmp_path / "kafka", log=tmp_path / "kafka.log") as broker:
+        create_topics(broker.address, "", 2, 1)
+        log = Log(broker.address)
+        assert log.ends(JOURNAL.name, [0, 1]) == {0: 0, 1: 0}
+        for _ in range(2):
+            broker.kill()
+            broker.start()
+            assert log.ends(JOURNAL.name, [0, 1]) == {0: 0, 1: 0}
+
+
+def test_a_topic_that_is_not_there_is_told_at_once(kafka: str, topic_prefix: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(LogUnavailable):
+        Log(kafka, topic_prefix).ends(JOURNAL.name, [0])
+    assert time.monotonic() - started < PATIENCE_SECONDS / 3
