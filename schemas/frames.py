@@ -1,8 +1,9 @@
 """Frames: what one record of `journal`, `rated` and `ledger` holds.
 
 A frame is `DDF`, a version byte, a kind byte, the length of a msgpack header (u32, big endian),
-the header, and an Arrow IPC stream (lz4) of rows. Inside the pipeline every record is a frame
-(architecture.md section 2); a reader refuses a version that it does not know.
+the header, and an Arrow IPC stream (lz4) of rows, without the columns that are null in all of them.
+Inside the pipeline every record is a frame (architecture.md section 2); a reader refuses a version
+that it does not know.
 
 Positions. A journal row's *source coordinate* is (source, offset). From the journal on, the
 position of a thing is (journal offset, row, ordinal): each output of one record has its own
@@ -19,7 +20,7 @@ import msgspec
 import polars as pl
 
 MAGIC: Final = b"DDF"
-VERSION: Final = 2
+VERSION: Final = 3
 _HEAD: Final = len(MAGIC) + 2 + 4
 
 CREDITS: Final = pl.Decimal(38, 9)
@@ -65,6 +66,8 @@ class RatedKind(IntEnum):
 
 
 _Columns = dict[str, pl.DataType | type[pl.DataType]]
+_FEW: Final = pl.Categorical()
+"""Texts of which there are few: what a line was decided by. A frame holds each once."""
 
 _JOURNAL: Final[_Columns] = {
     "kind": pl.UInt8,
@@ -89,23 +92,23 @@ _RATED: Final[_Columns] = {
     "source": pl.String,  # the event that was rated: its source, id and time
     "id": pl.String,
     "time": pl.Int64,
-    "product": pl.String,
-    "contract": pl.String,  # the contract that covers the line
+    "product": _FEW,
+    "contract": _FEW,  # the contract that covers the line
     "named": pl.Boolean,  # the event named that contract
     "revision": pl.Int64,  # of the contract, in force at event time
     "override": pl.Int64,  # which of the revision's overrides applied, from 0
-    "rate_card": pl.String,
+    "rate_card": _FEW,
     "version": pl.Int64,
-    "match": pl.String,  # what the rate that priced it matched, as canonical JSON
+    "match": _FEW,  # what the rate that priced it matched, as canonical JSON
     "period": pl.Int64,  # start of the billing period of the line's key, microseconds
-    "price": pl.String,  # the price as it was applied, as canonical JSON
+    "price": _FEW,  # the price as it was applied, as canonical JSON
     "quantity": QUANTITY,
     "before": QUANTITY,  # the key's quantity before this line, where the price is cumulative
     "unit_price": UNIT_PRICE,  # unit price, flat price or package price before a multiplier
     "cost": CREDITS,
     "entities": pl.String,  # limits by a data path: JSON [[limit, contract or null, entity], ...]
     "mirror": pl.String,  # of a void: JSON {"overage", "short", "slices": [[grant, units], ...]}
-    "reason": pl.String,  # unrated and refused rows: a code of schemas.reasons
+    "reason": _FEW,  # unrated and refused rows: a code of schemas.reasons
     "data": pl.Binary,  # documents, unrated and refused rows: the bytes
 }
 RATED_SCHEMA: Final = pl.Schema(_RATED)
@@ -115,22 +118,22 @@ _LEDGER: Final[_Columns] = {
     "ordinal": pl.Int64,
     "at": pl.Int64,
     "account": pl.String,
-    "posting": pl.String,  # the kind of posting, see projections.balances.postings
+    "posting": _FEW,  # the kind of posting, see projections.balances.postings
     "grant": pl.String,
     "amount": CREDITS,
     "source": pl.String,
     "id": pl.String,
     "time": pl.Int64,
-    "product": pl.String,
-    "contract": pl.String,
+    "product": _FEW,
+    "contract": _FEW,
     "named": pl.Boolean,
     "revision": pl.Int64,
     "override": pl.Int64,
-    "rate_card": pl.String,
+    "rate_card": _FEW,
     "version": pl.Int64,
-    "match": pl.String,
+    "match": _FEW,
     "period": pl.Int64,
-    "price": pl.String,
+    "price": _FEW,
     "quantity": QUANTITY,
     "cost": CREDITS,
     "entities": pl.String,
@@ -179,7 +182,8 @@ def encode(kind: FrameKind, header: JournalHeader | OutputHeader, rows: pl.DataF
     assert rows.schema == _SCHEMAS[kind], (rows.schema, kind)
     head = msgspec.msgpack.encode(header)
     body = BytesIO()
-    rows.write_ipc_stream(body, compression="lz4")
+    kept = [column for column in rows.get_columns() if column.null_count() < max(rows.height, 1)]
+    pl.DataFrame(kept).write_ipc_stream(body, compression="lz4")
     return b"".join(
         (MAGIC, bytes((VERSION, kind)), len(head).to_bytes(4, "big"), head, body.getbuffer())
     )
@@ -218,7 +222,16 @@ def _decode(kind: FrameKind, header: type[H], value: bytes) -> Frame[H]:
     except (msgspec.DecodeError, pl.exceptions.PolarsError, OSError) as error:
         message = f"a damaged frame: {error}"
         raise FrameError(message) from error
-    if rows.schema != _SCHEMAS[kind]:
+    return Frame(head, _completed(rows, _SCHEMAS[kind]))
+
+
+def _completed(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """`rows` with the columns that are null in all of them. Raises FrameError for any others."""
+    if not rows.schema.items() <= schema.items():
         message = f"a frame with other columns: {rows.schema}"
         raise FrameError(message)
-    return Frame(head, rows)
+    found = rows.schema
+    return rows.select(
+        pl.col(name) if name in found else pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+    )

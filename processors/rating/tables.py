@@ -13,14 +13,14 @@ _MOST_CHUNKS: Final = 16
 DECIDED: Final = pl.Schema(
     {
         "kind": RATED_SCHEMA["kind"],
-        "product": pl.String(),
+        "product": RATED_SCHEMA["product"],
         "override": pl.Int64(),
-        "rate_card": pl.String(),
+        "rate_card": RATED_SCHEMA["rate_card"],
         "version": pl.Int64(),
-        "match": pl.String(),
-        "price": pl.String(),
+        "match": RATED_SCHEMA["match"],
+        "price": RATED_SCHEMA["price"],
         "unit_price": pl.Int128(),
-        "reason": pl.String(),
+        "reason": RATED_SCHEMA["reason"],
         "amount": pl.Int128(),  # amount / size is what one unit costs, or the event where `flat`
         "size": pl.Int128(),
         "flat": pl.Boolean(),
@@ -31,7 +31,7 @@ DECIDED: Final = pl.Schema(
 TERMS: Final = ("amount", "size", "flat", "single", "counted")
 CHARGED: Final = pl.Schema(
     {
-        "contract": pl.String(),
+        "contract": RATED_SCHEMA["contract"],
         "named": pl.Boolean(),
         "revision": pl.Int64(),
         "period": pl.Int64(),

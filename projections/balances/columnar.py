@@ -160,6 +160,11 @@ def _take_quickly(
     return payers
 
 
+_OF_OVERAGE, _OF_GRANT = (
+    pl.lit(posting, LEDGER_SCHEMA["posting"]) for posting in (OVERAGE, CONSUMED)
+)
+
+
 def _quick_ledger(lines: pl.DataFrame) -> pl.DataFrame:
     if lines.get_column("payer").null_count():
         lines = lines.filter(pl.col("payer").is_not_null())
@@ -167,7 +172,7 @@ def _quick_ledger(lines: pl.DataFrame) -> pl.DataFrame:
     overage = (pl.col("payer") == _OVERAGE) & ~free
     return lines.with_columns(
         pl.col("ordinal") * (1 << ORDINAL_BITS),
-        pl.when(overage).then(pl.lit(OVERAGE)).otherwise(pl.lit(CONSUMED)).alias("posting"),
+        pl.when(overage).then(_OF_OVERAGE).otherwise(_OF_GRANT).alias("posting"),
         pl.when(~free & (pl.col("payer") != _OVERAGE)).then("payer").alias("grant"),
         pl.col("cost").alias("amount"),
         pl.lit(None, pl.Boolean).alias("unauthorised"),
