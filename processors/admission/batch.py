@@ -1,79 +1,238 @@
-"""One batch of one partition: examined in merged order, its keys claimed, ready to be framed. Pure.
+"""A stretch of one partition's records: examined in merged order, its keys claimed. Pure.
 
-What decides lies here; `worker` only carries messages in and frames out.
+What decides lies here and in `examine`; `worker` and `writer` only carry messages in and frames
+out. A stretch becomes one frame; where the log is cut into stretches changes no result (I5).
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from processors.admission.claims import CLAIMED, DUPLICATE, generations, pack
+import polars as pl
+
+from processors.admission.buffer import Buffer
+from processors.admission.claims import CLAIMED, DUPLICATE, OFFSET_BYTES, generations
+from processors.admission.columns import common
 from processors.admission.envelope import Usage
-from processors.admission.examine import Examiner
-from processors.admission.fingerprint import content_digest, key_digest
+from processors.admission.examine import Examiner, Outcome, Tick
+from processors.admission.fingerprint import content_digests, key_digests
 from processors.admission.merge import Run
-from processors.admission.record import RawRecord
-from processors.admission.sequence import Entry
-from schemas.frames import Source
+from processors.admission.record import RawRecord, Records
+from schemas.frames import JOURNAL_SCHEMA, JournalKind, Source, Vector
 from schemas.reasons import Reason, Refusal
 
-_REFUSALS: Final = {
-    Reason.DUPLICATE: Refusal(
-        Reason.DUPLICATE, "the same account, source and id came before with this content", None
-    ),
-    Reason.CONFLICT: Refusal(
-        Reason.CONFLICT, "the same account, source and id came before with other content", None
-    ),
+MOST_RECORDS: Final = 8_192
+MOST_BYTES: Final = 3_000_000
+"""A stretch is cut before the record that would pass either; one record may be larger alone."""
+
+PLACED_SCHEMA: Final = pl.Schema({"at": pl.Int64(), **JOURNAL_SCHEMA})
+"""Journal rows, and the place of each among the records of its stretch."""
+
+_REPEAT: Final = Refusal(
+    Reason.DUPLICATE, "the same account, source and id came before with this content", None
+)
+_CONFLICT: Final = Refusal(
+    Reason.CONFLICT, "the same account, source and id came before with other content", None
+)
+_DOCUMENT_KIND: Final = {
+    Source.CREDITS: int(JournalKind.CREDITS),
+    Source.CATALOG: int(JournalKind.CATALOG),
 }
 
+_Text = str | None
+_Row = tuple[int, int, int, int, _Text, _Text, _Text, _Text, int | None, _Text, bytes | None]
 
-class Stretch(NamedTuple):
-    """Keys to claim in one call: usage offsets `start` to `stop`, all in one generation."""
+
+class Refused(NamedTuple):
+    """A record that the journal does not carry, and its place among those of its stretch."""
+
+    at: int
+    source: Source
+    record: RawRecord
+    why: Refusal
+
+
+class Claim(NamedTuple):
+    """Keys to claim in one call: usage offsets `start` to `stop`, all in one generation.
+
+    `items` (see `claims.pack`) are those of the next usage rows, in their order.
+    """
 
     start: int
     stop: int
     generation: int
-    entries: list[int]
     items: list[bytes]
 
 
-def examined(
-    examiner: Examiner, runs: Sequence[Run], records: Sequence[Sequence[RawRecord]]
-) -> list[Entry]:
-    """Examine the records of `runs`, in order; `records` is indexed by Source."""
-    examine = (examiner.catalog, examiner.credits, examiner.usage)
-    return [
-        Entry(source, record, examine[source](record))
-        for source, start, stop in runs
-        for record in records[source][start:stop]
-    ]
+@dataclass(slots=True)
+class Stretch:
+    """Examined records. `after` and `upto` are the source vectors before and behind them.
 
-
-def stretches(entries: Sequence[Entry], after: int, clock: int, width: int) -> Iterator[Stretch]:
-    """The claims to ask for, in order, for usage that follows offset `after` and `clock`.
-
-    Spans cover refused records and ticks too: `through` advances with every record of the log.
+    `clock` is the usage clock behind them. `usage` are the events that are accepted unless a claim
+    refuses them, `others` the ticks and documents; both are rows of PLACED_SCHEMA.
     """
-    places = [index for index, entry in enumerate(entries) if entry.source is Source.USAGE]
-    stamps = (entries[index].record.received_at for index in places)
-    clocks = list(accumulate(stamps, max, initial=clock))[1:]
-    for generation, start, stop in generations(clocks, width):
-        chosen, items = [], []
-        for index in places[start:stop]:
-            event = entries[index].outcome
-            if type(event) is Usage:
-                chosen.append(index)
-                key = key_digest(event.account, event.source, event.id)
-                content = content_digest(event.type, event.data, event.contract)
-                items.append(pack(key, entries[index].record.offset, content))
-        end = entries[places[stop - 1]].record.offset + 1
-        yield Stretch(after, end, generation, chosen, items)
-        after = end
+
+    after: Vector
+    upto: Vector
+    clock: int
+    usage: pl.DataFrame
+    others: list[_Row]
+    refused: list[Refused]
+    claims: list[Claim] = field(default_factory=list)
 
 
-def settle(entries: Sequence[Entry], stretch: Stretch, answers: bytes) -> None:
-    """Write the answers of one claim call into `entries`: what was not claimed is refused."""
-    for index, answer in zip(stretch.entries, answers, strict=True):
-        if answer != CLAIMED:
-            reason = Reason.DUPLICATE if answer == DUPLICATE else Reason.CONFLICT
-            entries[index].outcome = _REFUSALS[reason]
+def cut(runs: Sequence[Run], buffers: Sequence[Buffer]) -> Iterator[list[Run]]:
+    """`runs` cut into those of one stretch each, in order; `buffers` are indexed by Source."""
+    piece: list[Run] = []
+    count = size = 0
+    for source, start, stop in runs:
+        at = start
+        while at < stop:
+            values = buffers[source].records.values[at : min(stop, at + MOST_RECORDS - count)]
+            fits, weight = _fitting(values, MOST_BYTES - size, alone=not piece)
+            if fits:
+                piece.append(Run(source, at, at + fits))
+                at, count, size = at + fits, count + fits, size + weight
+            if at < stop:
+                yield piece
+                piece, count, size = [], 0, 0
+    if piece:
+        yield piece
+
+
+def _fitting(values: Sequence[bytes | None], room: int, *, alone: bool) -> tuple[int, int]:
+    """How many of `values` fit into `room` bytes, at least one where it would be alone."""
+    sizes = [len(value or b"") for value in values]
+    total = sum(sizes)
+    if total <= room:
+        return len(sizes), total
+    sums = [*accumulate(sizes)]
+    fits = bisect_left(sums, room + 1)
+    if fits == 0 and alone:
+        fits = 1
+    return fits, sums[fits - 1] if fits else 0
+
+
+def examined(
+    examiner: Examiner,
+    runs: Sequence[Run],
+    buffers: Sequence[Buffer],
+    after: Vector,
+    clock: int,
+    width: int,
+) -> Stretch:
+    """Examine the records of `runs`, which follow `after` and `clock`; `width` as in `Claims`."""
+    stretch = Stretch(after, after, clock, pl.DataFrame(schema=PLACED_SCHEMA), [], [])
+    upto, at = list(after), 0
+    waiting: list[tuple[int, Run]] = []
+    for run in runs:
+        records = buffers[run.source].records
+        if run.source is Source.USAGE:
+            waiting.append((at, run))
+        else:
+            if run.source is Source.CATALOG:  # usage is measured by the catalog before it
+                _examine_usage(stretch, examiner, buffers[Source.USAGE].records, waiting)
+                waiting = []
+            examine = examiner.catalog if run.source is Source.CATALOG else examiner.credits
+            for index in range(run.start, run.stop):
+                record = records[index]
+                _put(stretch, at + index - run.start, run.source, record, examine(record))
+        upto[run.source] = records.offsets[run.stop - 1] + 1
+        at += run.stop - run.start
+    _examine_usage(stretch, examiner, buffers[Source.USAGE].records, waiting)
+    stretch.upto = (upto[0], upto[1], upto[2])
+    _ask(stretch, [run for run in runs if run.source is Source.USAGE], buffers[Source.USAGE], width)
+    return stretch
+
+
+def _examine_usage(
+    stretch: Stretch, examiner: Examiner, records: Records, waiting: Sequence[tuple[int, Run]]
+) -> None:
+    if not waiting:
+        return
+    chosen, places = Records(), list[int]()
+    for at, (_, start, stop) in waiting:
+        chosen.extend(records.take(start, stop))
+        places.extend(range(at, at + stop - start))
+    rows, indices, rest = common(examiner, chosen)
+    at_of = pl.Series("at", places, dtype=pl.Int64)
+    found = [stretch.usage, rows.insert_column(0, at_of.gather(indices) if rest else at_of)]
+    slowly: list[_Row] = []
+    for index in rest:
+        record = chosen[index]
+        outcome = examiner.usage(record)
+        if type(outcome) is Usage:
+            slowly.append(_usage_row(places[index], record, outcome))
+        else:
+            _put(stretch, places[index], Source.USAGE, record, outcome)
+    if slowly:
+        found.append(placed(slowly))
+    stretch.usage = pl.concat(found)
+    if slowly:
+        stretch.usage = stretch.usage.sort("at")
+
+
+def _usage_row(at: int, record: RawRecord, event: Usage) -> _Row:
+    kind = int(JournalKind.USAGE)
+    attributes = (event.account, event.source, event.id, event.type, event.time, event.contract)
+    return at, kind, record.offset, record.received_at, *attributes, event.data
+
+
+def _put(stretch: Stretch, at: int, source: Source, record: RawRecord, outcome: Outcome) -> None:
+    if type(outcome) is Refusal:
+        stretch.refused.append(Refused(at, source, record, outcome))
+        return
+    place = (record.offset, record.received_at)
+    if type(outcome) is Tick:
+        row: _Row = (at, int(JournalKind.TICK), *place, *(None,) * 7)
+    else:
+        assert not isinstance(outcome, Usage | Tick | Refusal)
+        row = (at, _DOCUMENT_KIND[source], *place, outcome.account, *(None,) * 5, outcome.data)
+    stretch.others.append(row)
+
+
+def placed(rows: list[_Row]) -> pl.DataFrame:
+    """Rows as columns of PLACED_SCHEMA."""
+    columns = zip(*rows, strict=True) if rows else ((),) * len(PLACED_SCHEMA)
+    return pl.DataFrame(
+        [
+            pl.Series(name, list(column), dtype=kind, strict=True)
+            for (name, kind), column in zip(PLACED_SCHEMA.items(), columns, strict=True)
+        ]
+    )
+
+
+def _ask(stretch: Stretch, runs: Sequence[Run], buffer: Buffer, width: int) -> None:
+    """The claims to ask for: they cover refused usage and ticks too, `through` passes them all."""
+    if not runs:
+        return
+    clocks = [max(stretch.clock, at) for _, a, b in runs for at in buffer.times[a:b]]
+    offsets = [offset for _, a, b in runs for offset in buffer.records.offsets[a:b]]
+    stretch.clock = clocks[-1]
+    rows = stretch.usage
+    packed = [offset.to_bytes(OFFSET_BYTES, "big") for offset in rows["offset"].to_list()]
+    items = [*map(b"".join, zip(key_digests(rows), packed, content_digests(rows), strict=True))]
+    start, first = stretch.after[Source.USAGE], 0
+    for generation, _, stop in generations(clocks, width):
+        end = offsets[stop - 1] + 1
+        last = int(rows["offset"].search_sorted(end))
+        stretch.claims.append(Claim(start, end, generation, items[first:last]))
+        start, first = end, last
+
+
+def settle(stretch: Stretch, answers: Sequence[bytes], usage: Buffer) -> None:
+    """Refuse what the answers to `stretch.claims` say is not its own; `usage` holds it still."""
+    answer = b"".join(answers)
+    assert len(answer) == stretch.usage.height, (len(answer), stretch.usage.height)
+    if answer.count(CLAIMED) == len(answer):
+        return
+    mine = pl.Series(list(answer), dtype=pl.UInt8) == CLAIMED
+    others = stretch.usage.select("at", "offset").filter(~mine).rows()
+    codes = (code for code in answer if code != CLAIMED)
+    for (at, offset), code in zip(others, codes, strict=True):
+        record = usage.records[bisect_left(usage.records.offsets, offset)]
+        why = _REPEAT if code == DUPLICATE else _CONFLICT
+        stretch.refused.append(Refused(at, Source.USAGE, record, why))
+    stretch.usage = stretch.usage.filter(mine)

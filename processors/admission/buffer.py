@@ -1,9 +1,11 @@
 """Records of one source that were read and are not written yet, in offset order."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 
 from processors.admission.merge import Buffered
-from processors.admission.record import RawRecord
+from processors.admission.record import Records
 
 
 class Buffer:
@@ -19,22 +21,26 @@ class Buffer:
 
     def __init__(self, offset: int) -> None:
         self.read_to = offset
-        self.records: list[RawRecord] = []
+        self.records = Records()
         self.times: list[int] = []
         self.last = 0
         self._exhausted = -1
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.times)
 
-    def append(self, record: RawRecord) -> None:
-        """Add a record, unless it was read before."""
-        if record.offset < self.read_to:
+    def extend(self, records: Records) -> None:
+        """Add records, leaving out those that were read before."""
+        known = bisect_left(records.offsets, self.read_to)
+        if known:
+            records = records.take(known, len(records))
+        if not len(records):
             return
-        self.read_to = record.offset + 1
-        self.last = max(self.last, record.received_at)
-        self.records.append(record)
-        self.times.append(self.last)
+        self.read_to = records.offsets[-1] + 1
+        times = list(accumulate(records.received_at, max, initial=self.last))
+        self.last = times[-1]
+        self.times.extend(times[1:])
+        self.records.extend(records)
 
     def reached(self, offset: int) -> None:
         """A fetch found that the log ends at `offset`."""
@@ -51,7 +57,8 @@ class Buffer:
 
     def drop(self, count: int) -> None:
         """Forget the first `count` records: they were written."""
-        del self.records[:count], self.times[:count]
+        self.records.drop(count)
+        del self.times[:count]
 
 
 def latest(buffers: Sequence[Buffer]) -> int:

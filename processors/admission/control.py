@@ -4,14 +4,15 @@ The catalog is small and kept for ever: it is read once from its beginning and h
 partition copies it into its journal from a place of its own.
 """
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from processors.admission.buffer import Buffer
-from processors.admission.kafka import consumer_settings, low_watermark, map_error
-from processors.admission.record import RawRecord
+from processors.admission.kafka import Fetched, consumer_settings, low_watermark
+from processors.admission.record import Records
 from processors.admission.settings import AdmissionSettings
 from schemas.topics import CATALOG, CREDITS
 
@@ -19,19 +20,21 @@ MOST_BUFFERED = 20_000
 
 
 class Control:
-    """The reader of control records. `record` takes a message out of the client.
+    """The reader of control records. `records` takes messages out of the client.
 
     `log` is what was read of the catalog, from its beginning.
     """
 
-    def __init__(self, settings: AdmissionSettings, record: Callable[[Message], RawRecord]) -> None:
+    def __init__(
+        self, settings: AdmissionSettings, records: Callable[[Sequence[Message]], Records]
+    ) -> None:
         self._catalog, self._credits = settings.topic(CATALOG), settings.topic(CREDITS)
-        self._record = record
+        self._records = records
         self._consumer = Consumer(consumer_settings(settings, f"{settings.group}.control"))
         low = low_watermark(self._consumer, self._catalog, 0)
         self.first = low
         self._exhausted = -1
-        self.log: list[RawRecord] = []
+        self.log = Records()
         self._read_to = low
         self._owned: dict[int, tuple[Buffer, Buffer]] = {}
         self._paused: set[int] = set()
@@ -39,8 +42,7 @@ class Control:
 
     def own(self, partition: int, catalog: Buffer, credits_: Buffer) -> None:
         """Fill both buffers from where they stand."""
-        for record in self.log:
-            catalog.append(record)
+        catalog.extend(self.log)
         if self._exhausted >= self._read_to:
             catalog.reached(self._exhausted)
         self._owned[partition] = (catalog, credits_)
@@ -57,14 +59,18 @@ class Control:
     def read(self, seconds: float = 0) -> int:
         """Take what has arrived; how many records that was."""
         messages = self._consumer.consume(2_000, seconds)
-        for message in messages:
-            if (error := message.error()) is not None:
-                self._failed(message, error)
-            elif message.topic() == self._catalog:
-                self._append_catalog(message)
-            elif (owned := self._owned.get(message.partition() or 0)) is not None:
-                owned[1].append(self._record(message))
+        catalog = Fetched([m for m in messages if m.topic() == self._catalog])
+        credits_ = Fetched([m for m in messages if m.topic() != self._catalog])
+        self._take_catalog(catalog)
+        for partition, found in credits_.records.items():
+            if partition in self._owned:
+                self._owned[partition][1].extend(self._records(found))
+        for partition, offset in credits_.ends.items():
+            if partition in self._owned:
+                self._owned[partition][1].reached(offset)
         self._limit()
+        catalog.check()
+        credits_.check()
         return len(messages)
 
     def read_to(self, ends: Mapping[tuple[str, int], int], seconds: float) -> None:
@@ -87,25 +93,18 @@ class Control:
                 return True
         return False
 
-    def _append_catalog(self, message: Message) -> None:
-        record = self._record(message)
-        if record.offset < self._read_to:
-            return
-        self.log.append(record)
-        self._read_to = record.offset + 1
-        for catalog, _ in self._owned.values():
-            catalog.append(record)
-
-    def _failed(self, message: Message, error: KafkaError) -> None:
-        if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's own name for it
-            raise map_error(error)
-        offset = message.offset() or 0
-        if message.topic() == self._catalog:
+    def _take_catalog(self, fetched: Fetched) -> None:
+        for found in fetched.records.values():
+            records = self._records(found)
+            for catalog, _ in self._owned.values():
+                catalog.extend(records)
+            new = bisect_left(records.offsets, self._read_to)
+            self.log.extend(records.take(new, len(records)))
+            self._read_to = max(self._read_to, records.offsets[-1] + 1)
+        for offset in fetched.ends.values():
             self._read_to = self._exhausted = max(self._read_to, offset)
             for catalog, _ in self._owned.values():
                 catalog.reached(offset)
-        elif (owned := self._owned.get(message.partition() or 0)) is not None:
-            owned[1].reached(offset)
 
     def _limit(self) -> None:
         for partition, (_, credits_) in self._owned.items():

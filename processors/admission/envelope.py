@@ -36,7 +36,8 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _NAME: Final = re.compile(r"[a-z0-9]{1,20}")
 # A string (open-ended ones too, so a scan is linear whatever the bytes), or a bracket.
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-_NULL: Final = b"null"
+NULL: Final = b"null"
+_CLOUDEVENTS: Final = b"application/cloudevents"
 MICROSECONDS: Final = 1_000_000
 MICROSECOND_DIGITS: Final = 6
 MOST_SECONDS: Final = 1 << 16
@@ -59,7 +60,9 @@ class Usage(msgspec.Struct, gc=False):
     data: bytes | None
 
 
-class _Envelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class Envelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """The common form, as msgspec reads it; its attributes are still to be checked."""
+
     specversion: str
     id: str
     source: str
@@ -74,7 +77,7 @@ class _Envelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     tracestate: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Envelope).decode
+decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -82,28 +85,41 @@ _decode_any = msgspec.json.Decoder().decode
 
 def decode_event(value: bytes | None, headers: Headers | None) -> Usage | Refusal:
     """The event that a record holds, in structured or binary content mode."""
-    if headers:
-        named = {name.lower(): text for name, text in headers}
-        content = (named.get("content-type") or b"").lower()
-        structured = content.startswith(b"application/cloudevents")
-        if structured and not content.startswith(b"application/cloudevents+json"):
+    if headers and not is_structured(headers):
+        named, content = _content_type(headers)
+        if content.startswith(_CLOUDEVENTS):
             return Refusal(Reason.UNSUPPORTED, f"content type {_show(content)}", "content-type")
-        if not structured and "ce_specversion" in named:
-            return _decode_binary(value, named, content)
+        return _decode_binary(value, named, content)
     return decode_structured(value or b"")
 
 
+def is_structured(headers: Headers) -> bool:
+    """Whether the record's value is a whole event in JSON, whatever else its headers say."""
+    named, content = _content_type(headers)
+    if content.startswith(_CLOUDEVENTS):
+        return content.startswith(b"application/cloudevents+json")
+    return "ce_specversion" not in named
+
+
+def _content_type(headers: Headers) -> tuple[dict[str, bytes | None], bytes]:
+    named = {name.lower(): text for name, text in headers}
+    return named, (named.get("content-type") or b"").lower()
+
+
 def decode_structured(value: bytes) -> Usage | Refusal:
-    """The event of one JSON object with its attributes and `data`."""
+    """The event of one JSON object with its attributes and `data`.
+
+    `columns` takes what this accepts without `_explain`, in columns: change both together.
+    """
     if (
         len(value) > MAX_INPUT_BYTES
-        or not (value.isascii() or _is_utf8(value))
+        or not (value.isascii() or is_utf8(value))
         or value.count(b"{") > DEPTH // 2
         or (b"[" in value and value.count(b"[") > DEPTH // 2)
     ):
         return _explain(value)
     try:
-        found = _decode(value)
+        found = decode_envelope(value)
         time = instant(found.time)
     except (msgspec.DecodeError, TimeError):
         return _explain(value)
@@ -118,7 +134,7 @@ def decode_structured(value: bytes) -> Usage | Refusal:
         and (contract is None or is_id(contract))
     ):
         data = bytes(found.data)
-        kept = None if not data or data == _NULL else data
+        kept = None if not data or data == NULL else data
         return Usage(account, source, identity, kind, time, contract, kept)
     return _explain(value)
 
@@ -167,7 +183,7 @@ def _explain(value: bytes) -> Usage | Refusal:
     data = members.pop("data", None)
     body = None if data is None else bytes(data)
     attributes = {name: _attribute(raw) for name, raw in members.items()}
-    return _assemble(attributes, None if body == _NULL else body)
+    return _assemble(attributes, None if body == NULL else body)
 
 
 def _attribute(raw: msgspec.Raw) -> object:
@@ -196,14 +212,14 @@ def _decode_binary(
     if refusal := _refuse_json(value):
         return refusal
     body = bytes(_decode_raw(value))
-    return _assemble(attributes, None if body == _NULL else body)
+    return _assemble(attributes, None if body == NULL else body)
 
 
 def _refuse_json(value: bytes) -> Refusal | None:
     if len(value) > MAX_INPUT_BYTES:
         detail = f"{len(value)} bytes, at most {MAX_INPUT_BYTES}"
         return Refusal(Reason.TOO_LARGE, detail, None)
-    if not _is_utf8(value):
+    if not is_utf8(value):
         return Refusal(Reason.NOT_UTF8, "the record is not UTF-8", None)
     try:
         _decode_raw(value)
@@ -264,7 +280,8 @@ def _refuse_attribute(name: str, text: object) -> Refusal | None:  # noqa: PLR09
     return None
 
 
-def _is_utf8(value: bytes) -> bool:
+def is_utf8(value: bytes) -> bool:
+    """Whether `value` is UTF-8."""
     try:
         value.decode()
     except UnicodeDecodeError:

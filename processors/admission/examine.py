@@ -6,7 +6,7 @@ those of the envelope (`envelope`), then `forwarded` or `misrouted`, `bad_timest
 `too_early`, `negative_quantity`; `duplicate` and `conflict` are found last, by the claim.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -105,7 +105,7 @@ class Examiner:
         self.metered.apply(record.offset, data)
         return outcome
 
-    def catch_up(self, log: Sequence[RawRecord], upto: int) -> None:
+    def catch_up(self, log: Iterable[RawRecord], upto: int) -> None:
         """Take in what `log` holds of the catalog below offset `upto` and was not seen yet."""
         if self.metered.through >= upto:
             return

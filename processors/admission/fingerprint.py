@@ -3,11 +3,15 @@
 The idempotency key is (account, source, id); the content is (type, contract, data), not the time: a
 retry that stamps a new time says the same (credits.md section 9). Both are BLAKE2b over
 length-prefixed fields, each with its own personalisation, so no two keys share a digest by moving
-characters between fields.
+characters between fields. Lengths are in characters, -1 for an absent contract.
+
+In columns the fields of all events are joined at once; hashing is one by one either way.
 """
 
 from hashlib import blake2b
 from typing import Final
+
+import polars as pl
 
 KEY_BYTES: Final = 16
 CONTENT_BYTES: Final = 6
@@ -29,3 +33,28 @@ def content_digest(event_type: str, data: bytes | None, contract: str | None = N
     digest.update((head if contract is None else head + contract).encode())
     digest.update(b"-" if data is None else b"+" + data)
     return digest.digest()
+
+
+def key_digests(rows: pl.DataFrame) -> list[bytes]:
+    """`key_digest` of each of these journal rows."""
+    return _digests(_KEY, rows, "account", "source", pl.col("id"))
+
+
+def content_digests(rows: pl.DataFrame) -> list[bytes]:
+    """`content_digest` of each of these journal rows."""
+    data = (pl.lit("+") + pl.col("data").cast(pl.String)).fill_null("-")
+    return _digests(_CONTENT, rows, "type", "contract", data)
+
+
+def _digests(
+    empty: blake2b, rows: pl.DataFrame, first: str, second: str, last: pl.Expr
+) -> list[bytes]:
+    sizes = [pl.col(n).str.len_chars().cast(pl.String).fill_null("-1") for n in (first, second)]
+    texts = (pl.col(first), pl.col(second).fill_null(""), last)
+    joined = pl.concat_str(sizes[0], pl.lit(":"), sizes[1], pl.lit(":"), *texts)
+    digests, copy = [], empty.copy
+    for text in rows.select(joined.cast(pl.Binary)).to_series().to_list():
+        digest = copy()
+        digest.update(text)
+        digests.append(digest.digest())
+    return digests

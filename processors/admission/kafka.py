@@ -1,8 +1,17 @@
 """The Kafka client's settings, calls and errors as admission uses them: the edge to librdkafka."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import methodcaller
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from processors.admission.settings import AdmissionSettings
@@ -60,6 +69,39 @@ def low_watermark(consumer: Consumer, topic: str, partition: int) -> int:
         raise LogUnavailable(f"no answer about {topic} partition {partition}")
     low: int = found[0]
     return low
+
+
+class Fetched:
+    """What one `consume` brought of one topic, by partition: `records` in order, `ends` of the log.
+
+    An error among them is for `check` to raise, once the records are taken: the client does not
+    give them again.
+    """
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.records: dict[int, list[Message]] = {}
+        self.ends: dict[int, int] = {}
+        self._failure: KafkaError | None = None
+        told = [message for message in messages if message.error() is not None]
+        if told:
+            messages = [message for message in messages if message.error() is None]
+        for partition, found in groupby(messages, methodcaller("partition")):
+            self.records.setdefault(partition, []).extend(found)
+        for message in told:
+            self._note(message)
+
+    def _note(self, message: Message) -> None:
+        error = message.error()
+        assert error is not None
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's name for it
+            self.ends[message.partition() or 0] = message.offset() or 0
+        elif self._failure is None:
+            self._failure = error
+
+    def check(self) -> None:
+        """Raises what an error among the messages means."""
+        if self._failure is not None:
+            raise map_error(self._failure)
 
 
 class EndOffsets:

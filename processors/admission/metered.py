@@ -14,7 +14,7 @@ from projections.rates.extract import at_path, dimension_of, load_data, quantity
 from schemas.documents import Meter, Product, parse_document
 from schemas.reasons import Reason, Refusal
 
-_SIGNED: Final = re.compile(rb':\s*"?(?:-|\\u002[dD])')
+SIGNED: Final = re.compile(rb':\s*"?(?:-|\\u002[dD])')
 """A member whose value begins with a minus, as a number or a decimal string: worth a look."""
 _SIGN_COUNTS: Final = ("sum", "max")
 """Aggregations of quantities; `unique` takes any scalar, `count` no value."""
@@ -35,10 +35,14 @@ class Metered:
         if isinstance(document, Product) and self._catalog.apply(document, 0) is None:
             self._meters = meters_of(self._catalog.documents.values())
 
+    def meters(self, event_types: Iterable[str | None]) -> bool:
+        """Whether any of `event_types` has a quantity that could be negative."""
+        return not self._meters.keys().isdisjoint(event_types)
+
     def refuse(self, event: Usage) -> Refusal | None:
         """The refusal of an event with a negative metered value, else None."""
         data = event.data
-        if data is None or not (b"-" in data or b"\\u" in data) or not _SIGNED.search(data):
+        if data is None or not (b"-" in data or b"\\u" in data) or not SIGNED.search(data):
             return None
         meters = self._meters.get(event.type)
         return None if meters is None else negative(data, meters)

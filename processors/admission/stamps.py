@@ -6,6 +6,7 @@ trying: there a stamp further ahead of this machine's clock than max_event_lead 
 """
 
 import time
+from collections.abc import Sequence
 
 from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
@@ -14,7 +15,7 @@ from confluent_kafka import (
 )
 
 from processors.admission.examine import BAD_TIMESTAMP
-from processors.admission.record import RawRecord
+from processors.admission.record import Records, received
 from processors.admission.settings import AdmissionSettings, microseconds
 from schemas.errors import ConfigurationError
 
@@ -31,25 +32,24 @@ class Stamps:
         """Look at the clock again."""
         self._latest = time.time_ns() // 1_000 + self._lead
 
-    def record(self, message: Message) -> RawRecord:
-        """The record that a message is.
+    def records(self, messages: Sequence[Message]) -> Records:
+        """The records that `messages` of one partition are.
 
         Raises ConfigurationError when the broker should stamp records and does not.
         """
-        kind, milliseconds = message.timestamp()
+        stamps = [message.timestamp() for message in messages]
+        if any(kind != TIMESTAMP_LOG_APPEND_TIME for kind, _ in stamps):
+            return received(messages, [self._checked(*stamp) for stamp in stamps])
+        return received(messages, [milliseconds * 1_000 for _, milliseconds in stamps])
+
+    def _checked(self, kind: int, milliseconds: int) -> int:
         stamp = milliseconds * 1_000
-        if kind != TIMESTAMP_LOG_APPEND_TIME:
-            if self._only_append:
-                raise ConfigurationError(
-                    f"{message.topic()} does not use LogAppendTime: set its"
-                    ' message.timestamp.type, or broker_time to "create" for trying'
-                )
-            if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= stamp <= self._latest:
-                stamp = BAD_TIMESTAMP
-        return RawRecord(
-            message.offset(),  # type: ignore[arg-type]  # None only for what was never in a log
-            stamp,
-            message.key(),
-            message.value(),
-            message.headers(),  # type: ignore[arg-type]  # a consumed message's are a list
-        )
+        if kind == TIMESTAMP_LOG_APPEND_TIME:
+            return stamp
+        if self._only_append:
+            raise ConfigurationError(
+                "a topic does not use LogAppendTime: set message.timestamp.type of the usage,"
+                ' credits and catalog topics, or broker_time to "create" for trying'
+            )
+        usable = kind != TIMESTAMP_NOT_AVAILABLE and 0 <= stamp <= self._latest
+        return stamp if usable else BAD_TIMESTAMP

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import redis
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaException, Message
 from confluent_kafka.admin import AdminClient
 
 from processors.admission import merge
@@ -20,7 +20,7 @@ from processors.admission.buffer import latest
 from processors.admission.claims import Claims
 from processors.admission.control import Control
 from processors.admission.group import Group
-from processors.admission.kafka import EndOffsets, map_error, partition_count
+from processors.admission.kafka import EndOffsets, Fetched, map_error, partition_count
 from processors.admission.observe import Observer, Status, Unobserved
 from processors.admission.outbox import Outbox
 from processors.admission.owned import Owned, first
@@ -98,7 +98,7 @@ class AdmissionWorker:
         claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
         self._writer = Writer(claims, self._outbox, patience, self._observer, width)
         partitions = patience.until_done(lambda: partition_count(self._admin, settings))
-        self._control = patience.until_done(lambda: Control(settings, self._stamps.record))
+        self._control = patience.until_done(lambda: Control(settings, self._stamps.records))
         self._group = Group(
             settings, partitions, claims, self._control, self._outbox, self._writer, patience
         )
@@ -132,19 +132,15 @@ class AdmissionWorker:
             raise map_error(error.args[0]) from error
 
     def _intake(self, messages: Sequence[Message]) -> None:
-        owned_by, record = self._group.owned, self._stamps.record
-        for message in messages:
-            if (error := message.error()) is not None:
-                self._failed(message, error)
-            elif (owned := owned_by.get(message.partition() or 0)) is not None:
-                owned.usage.append(record(message))
+        fetched = Fetched(messages)
+        for partition, found in fetched.records.items():
+            if (owned := self._group.owned.get(partition)) is not None:
+                owned.usage.extend(self._stamps.records(found))
+        for partition, offset in fetched.ends.items():
+            if (owned := self._group.owned.get(partition)) is not None:
+                owned.usage.reached(offset)
         self._group.limit(2 * self._settings.batch)
-
-    def _failed(self, message: Message, error: KafkaError) -> None:
-        if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's name for it
-            raise map_error(error)
-        if (owned := self._group.owned.get(message.partition() or 0)) is not None:
-            owned.usage.reached(message.offset() or 0)
+        fetched.check()
 
     def _ask(self) -> None:
         owned = self._group.owned

@@ -2,34 +2,31 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
 
-from processors.admission.batch import Stretch, examined, settle, stretches
+from processors.admission.batch import Claim, Refused, Stretch, cut, examined, settle
 from processors.admission.claims import Claims
-from processors.admission.examine import Tick, owner_of
+from processors.admission.examine import owner_of
 from processors.admission.merge import Run
 from processors.admission.observe import Observer
 from processors.admission.outbox import Flight, Outbox
 from processors.admission.owned import Owned
 from processors.admission.patience import Patience
-from processors.admission.sequence import Entry, JournalFrame, frames
-from schemas.frames import Source, Vector
-from schemas.reasons import Reason, Refusal
+from processors.admission.sequence import frame
+from schemas.frames import JournalKind, Source, Vector
+from schemas.reasons import Reason
 
-PIECE: Final = 5_000
-"""Records whose claims are asked for at once."""
+_OTHERS = {int(JournalKind.TICK): "tick"}
 
 
 @dataclass(slots=True)
 class Claiming:
-    """Examined records, and the claims asked for them."""
+    """An examined stretch, and the claims asked for it."""
 
-    entries: list[Entry]
-    asked: list[Stretch]
+    stretch: Stretch
     ask: Callable[[], list[bytes]]
     future: "Future[list[bytes]] | None"
 
@@ -65,16 +62,12 @@ class Writer:
         Redis answers while the next records are examined: of this batch, or of the next partition.
         """
         writing = Writing(owned, runs, time.perf_counter())
-        records = [buffer.records for buffer in owned.buffers]
-        after, clock = owned.vector[Source.USAGE], owned.clock
-        for piece in _pieces(runs):
-            entries = examined(owned.examiner, piece, records)
-            asked = list(stretches(entries, after, clock, self._width))
-            if asked:
-                after = asked[-1].stop
-                clock = max(clock, *(e.record.received_at for e in entries if _of_usage(e)))
-            ask = partial(self._ask, owned.examiner.partition, asked)
-            writing.claimings.append(Claiming(entries, asked, ask, self._asking.submit(ask)))
+        vector, clock = owned.vector, owned.clock
+        for piece in cut(runs, owned.buffers):
+            stretch = examined(owned.examiner, piece, owned.buffers, vector, clock, self._width)
+            vector, clock = stretch.upto, stretch.clock
+            ask = partial(self._ask, owned.examiner.partition, stretch.claims)
+            writing.claimings.append(Claiming(stretch, ask, self._asking.submit(ask)))
         return writing
 
     def finish(self, writing: "Writing") -> None:
@@ -85,15 +78,13 @@ class Writer:
         """
         owned = writing.owned
         for claiming in writing.claimings:
-            self._settle(claiming)
-        entries = [entry for claiming in writing.claimings for entry in claiming.entries]
-        sent = 0
-        for frame in frames(owned.vector, owned.clock, entries):
-            self._send(owned, entries, frame)
-            sent += 1
+            self._settle(owned, claiming)
+        for claiming in writing.claimings:
+            self._send(owned, claiming.stretch)
         owned.written(writing.runs)
-        self._count(owned, entries)
-        self._observer.batch(len(entries), sent, time.perf_counter() - writing.started)
+        records = sum(run.stop - run.start for run in writing.runs)
+        took = time.perf_counter() - writing.started
+        self._observer.batch(records, len(writing.claimings), took)
 
     def acknowledge(self, owned: Owned) -> Vector | None:
         """Store the contiguous prefix of frames that the journal has; the new vector, if any.
@@ -110,71 +101,44 @@ class Writer:
         owned.acknowledged = flight.vector
         return flight.vector
 
-    def _settle(self, claiming: "Claiming") -> None:
+    def _settle(self, owned: Owned, claiming: "Claiming") -> None:
         waited = time.perf_counter()
         answers = self._patience.until_done(claiming.answers)
         waited = time.perf_counter() - waited
-        for stretch, answer in zip(claiming.asked, answers, strict=True):
-            settle(claiming.entries, stretch, answer)
-        self._observer.claimed(sum(len(stretch.items) for stretch in claiming.asked), waited)
+        self._observer.claimed(claiming.stretch.usage.height, waited)
+        settle(claiming.stretch, answers, owned.usage)
 
-    def _ask(self, partition: int, asked: Sequence[Stretch]) -> list[bytes]:
+    def _ask(self, partition: int, asked: Sequence[Claim]) -> list[bytes]:
         """Idempotent: a claim asked for again at the same coordinate is accepted again."""
         return [
             self._claims.claim(partition, start, stop, generation, items)
-            for start, stop, generation, _, items in asked
+            for start, stop, generation, items in asked
         ]
 
-    def _send(self, owned: Owned, entries: list[Entry], frame: JournalFrame) -> None:
-        flight = Flight(frame.upto, frame.clock)
-        self._outbox.frame(owned.examiner.partition, frame.value, flight)
-        if frame.accepted < frame.stop - frame.start:
-            for index in range(frame.start, frame.stop):
-                entry = entries[index]
-                if type(entry.outcome) is Refusal:
-                    self._turn_away(owned, entry, entry.outcome, flight)
+    def _send(self, owned: Owned, stretch: Stretch) -> None:
+        flight = Flight(stretch.upto, stretch.clock)
+        self._outbox.frame(owned.examiner.partition, frame(stretch), flight)
+        for refused in stretch.refused:
+            self._turn_away(owned, refused, flight)
         owned.flights.append(flight)
-        owned.vector, owned.clock = frame.upto, frame.clock
+        owned.vector, owned.clock = stretch.upto, stretch.clock
+        self._count(owned, stretch)
 
-    def _turn_away(self, owned: Owned, entry: Entry, why: Refusal, flight: Flight) -> None:
+    def _turn_away(self, owned: Owned, refused: Refused, flight: Flight) -> None:
+        _, source, record, why = refused
         if why.reason is Reason.FORWARDED:
-            owner = owner_of(entry.record, owned.examiner.partitions)
-            self._outbox.forward(entry.record, owner, flight)
+            owner = owner_of(record, owned.examiner.partitions)
+            self._outbox.forward(record, owner, flight)
         else:
-            partition = 0 if entry.source == Source.CATALOG else owned.examiner.partition
-            self._outbox.reject(entry.source, partition, entry.record, why, flight)
+            partition = 0 if source == Source.CATALOG else owned.examiner.partition
+            self._outbox.reject(source, partition, record, why, flight)
 
-    def _count(self, owned: Owned, entries: Sequence[Entry]) -> None:
-        for (source, kind), count in Counter(map(_name, entries)).items():
-            self._observer.outcome(kind, count)
-            owned.busy = owned.busy or (source == Source.USAGE and kind != "tick")
-
-
-def _pieces(runs: Sequence[Run]) -> Iterator[list[Run]]:
-    """`runs` cut into pieces of at most PIECE records, in order."""
-    piece: list[Run] = []
-    room = PIECE
-    for source, start, stop in runs:
-        at = start
-        while at < stop:
-            end = min(at + room, stop)
-            piece.append(Run(source, at, end))
-            at, room = end, room - (end - at)
-            if not room:
-                yield piece
-                piece, room = [], PIECE
-    if piece:
-        yield piece
-
-
-def _of_usage(entry: Entry) -> bool:
-    return entry.source is Source.USAGE
-
-
-def _name(entry: Entry) -> tuple[Source, str]:
-    source, outcome = entry.source, entry.outcome
-    if type(outcome) is Refusal:
-        return source, str(outcome.reason)
-    if type(outcome) is Tick:
-        return source, "tick"
-    return source, "accepted" if source == Source.USAGE else "document"
+    def _count(self, owned: Owned, stretch: Stretch) -> None:
+        outcomes = Counter(_OTHERS.get(row[1], "document") for row in stretch.others)
+        outcomes.update(str(refused.why.reason) for refused in stretch.refused)
+        outcomes["accepted"] = stretch.usage.height
+        for name, count in outcomes.items():
+            if count:
+                self._observer.outcome(name, count)
+        owned.busy |= stretch.usage.height > 0
+        owned.busy |= any(refused.source == Source.USAGE for refused in stretch.refused)

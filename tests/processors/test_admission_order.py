@@ -1,22 +1,33 @@
 """The merge keeps each source's order and lets nothing overtake; frames lose nothing."""
 
 import json
-from itertools import accumulate
+from collections.abc import Iterator
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.admission.batch import examined, settle, stretches
-from processors.admission.claims import DUPLICATE, generations
+from processors.admission.batch import (
+    MOST_BYTES,
+    MOST_RECORDS,
+    Claim,
+    Stretch,
+    cut,
+    examined,
+    settle,
+)
+from processors.admission.buffer import Buffer
+from processors.admission.claims import CLAIMED, DUPLICATE, generations
 from processors.admission.envelope import Usage
-from processors.admission.examine import Examiner
+from processors.admission.examine import KIND_HEADER, TICK_KIND, Examiner
 from processors.admission.fingerprint import CONTENT_BYTES, KEY_BYTES
 from processors.admission.merge import Buffered, Run, interleave, writable
 from processors.admission.owned import first
-from processors.admission.sequence import MOST_RECORDS, Entry, frames
+from processors.admission.record import RawRecord, columns_of
+from processors.admission.sequence import frame
 from processors.admission.window import Window
-from schemas.frames import JournalKind, Source, decode_journal
+from schemas.frames import JournalKind, Source, Vector, decode_journal
 from schemas.reasons import Reason, Refusal
 from tests.processors.admission import DAY, MINUTE, NOW, event, record
 
@@ -93,74 +104,133 @@ def test_stretches_of_one_generation_cover_all_in_order(clocks: list[int], width
     assert all(clock // width == g for g, a, b in found for clock in clocks[a:b])
 
 
-def entries(values: list[bytes]) -> list[Entry]:
-    examiner = Examiner(0, 1, Window(3 * DAY, 5 * MINUTE))
+def buffered(*logs: list[RawRecord]) -> tuple[Buffer, Buffer, Buffer]:
+    """Buffers of the catalog, credits and usage that were read."""
+    buffers = (Buffer(0), Buffer(0), Buffer(0))
+    for buffer, log in zip(buffers, logs, strict=True):
+        buffer.extend(columns_of(log))
+    return buffers
+
+
+def stretches(
+    buffers: tuple[Buffer, Buffer, Buffer],
+    runs: list[Run],
+    after: Vector = (0, 0, 0),
+    width: int = 3 * DAY,
+) -> Iterator[Stretch]:
+    """Stretch after stretch, as the writer examines them."""
+    examiner, clock = Examiner(0, 1, Window(3 * DAY, 5 * MINUTE)), 0
+    for piece in cut(runs, buffers):
+        stretch = examined(examiner, piece, buffers, after, clock, width)
+        yield stretch
+        after, clock = stretch.upto, stretch.clock
+
+
+def of_usage(values: list[bytes]) -> tuple[Buffer, list[Stretch]]:
+    """The stretches of usage records, each a microsecond after the one before."""
     records = [record(value, offset, NOW + offset) for offset, value in enumerate(values)]
-    return examined(examiner, [Run(Source.USAGE, 0, len(records))], [[], [], records])
+    buffers = buffered([], [], records)
+    runs = [Run(Source.USAGE, 0, len(records))] if records else []
+    return buffers[Source.USAGE], list(stretches(buffers, runs))
 
 
 @given(st.lists(st.sampled_from([event(), b"{", event(id="big", data="x" * 900_000)]), max_size=20))
 def test_frames_continue_each_other_and_hold_every_record_once(values: list[bytes]) -> None:
-    batch = entries(values)
-    after, seen = (3, 4, 0), list[int]()
-    for built in frames(after, 0, batch):
-        frame = decode_journal(built.value)
-        assert after == frame.header.after
-        after = frame.header.upto
-        assert after == built.upto
-        refused = [offset for _, offset, _ in frame.header.refused]
-        seen += sorted([*frame.rows["offset"], *refused])
-        assert len(built.value) < 4_000_000
+    after, seen = (0, 0, 0), list[int]()
+    for stretch in of_usage(values)[1]:
+        value = frame(stretch)
+        built = decode_journal(value)
+        assert after == built.header.after
+        after = built.header.upto
+        refused = [offset for _, offset, _ in built.header.refused]
+        seen += sorted([*built.rows["offset"], *refused])
+        assert len(value) < 4_000_000
     assert list(range(len(values))) == seen
-    assert (3, 4, len(values)) == after
+    assert (0, 0, len(values)) == after
 
 
-def test_a_frame_holds_at_most_the_records_it_may_and_its_clock() -> None:
-    batch = entries([event()] * (MOST_RECORDS + 1))
-    built = list(frames((0, 0, 0), 0, batch))
-    assert [frame.accepted for frame in built] == [MOST_RECORDS, 1]
-    assert [frame.clock for frame in built] == [NOW + MOST_RECORDS - 1, NOW + MOST_RECORDS]
+def test_a_stretch_holds_at_most_the_records_it_may_and_its_clock() -> None:
+    _, found = of_usage([event()] * (MOST_RECORDS + 1))
+    assert [stretch.usage.height for stretch in found] == [MOST_RECORDS, 1]
+    assert [stretch.clock for stretch in found] == [NOW + MOST_RECORDS - 1, NOW + MOST_RECORDS]
 
 
-def test_a_batch_with_nothing_accepted_still_writes_its_frame() -> None:
-    (built,) = frames((0, 0, 0), 0, entries([b"{", b"}"]))
-    frame = decode_journal(built.value)
+@given(
+    st.lists(st.sampled_from([0, 10, MOST_BYTES // 3, MOST_BYTES, MOST_BYTES + 1]), max_size=12),
+    st.lists(st.integers(0, 12), max_size=3),
+)
+def test_cuts_keep_the_order_and_the_bounds(sizes: list[int], at: list[int]) -> None:
+    records = [record(b"x" * size, offset) for offset, size in enumerate(sizes)]
+    buffers = buffered([], [], records)
+    edges = sorted({0, len(sizes), *(edge for edge in at if edge < len(sizes))})
+    runs = [Run(Source.USAGE, a, b) for a, b in pairwise(edges)]
+    pieces = list(cut(runs, buffers))
+    assert [i for piece in pieces for _, a, b in piece for i in range(a, b)] == [*range(len(sizes))]
+    weights = [sum(sum(sizes[a:b]) for _, a, b in piece) for piece in pieces]
+    counts = [sum(b - a for _, a, b in piece) for piece in pieces]
+    assert all(w <= MOST_BYTES or n == 1 for w, n in zip(weights, counts, strict=True))
+    follows = [sizes[piece[0].start] for piece in pieces[1:]]
+    assert all(w + n > MOST_BYTES for w, n in zip(weights[:-1], follows, strict=True))
+
+
+def test_a_stretch_with_nothing_accepted_still_writes_its_frame() -> None:
+    (stretch,) = of_usage([b"{", b"}"])[1]
+    built = decode_journal(frame(stretch))
     malformed = str(Reason.MALFORMED_JSON)
-    assert [(2, 0, malformed), (2, 1, malformed)] == frame.header.refused
-    assert frame.rows.height == 0
+    assert [(2, 0, malformed), (2, 1, malformed)] == built.header.refused
+    assert built.rows.height == 0
 
 
 def test_a_row_carries_the_event() -> None:
-    (built,) = frames((0, 0, 0), 0, entries([event(contract="k1"), event()]))
-    named, plain = decode_journal(built.value).rows.rows()
+    (stretch,) = of_usage([event(contract="k1"), event()])[1]
+    named, plain = decode_journal(frame(stretch)).rows.rows()
     kind = int(JournalKind.USAGE)
     assert (kind, 0, NOW, "acme", "api", "e1", "api.call", NOW, "k1", b'{"n": 1}') == named
     assert plain[8] is None
 
 
+def test_rows_stand_in_merged_order_however_they_were_examined() -> None:
+    """Ticks, documents, usage read at once and usage read slowly, each in its place."""
+    account = json.dumps({"kind": "Account", "id": "acme", "rate_card": "r"}).encode()
+    tick = record(b"", 1, NOW, [(KIND_HEADER, TICK_KIND)])
+    slow = record(event(id="slow", traceid="another attribute"), 2)
+    usage = [record(event(id="a")), tick, slow, record(event(id="b"), 3)]
+    runs = [Run(Source.USAGE, 0, 2), Run(Source.CREDITS, 0, 1), Run(Source.USAGE, 2, 4)]
+    (stretch,) = stretches(buffered([], [record(account)], usage), runs)
+    rows = decode_journal(frame(stretch)).rows
+    kinds = [JournalKind.USAGE, JournalKind.TICK, JournalKind.CREDITS, *[JournalKind.USAGE] * 2]
+    assert list(rows["kind"]) == [int(kind) for kind in kinds]
+    assert list(rows["id"]) == ["a", None, None, "slow", "b"]
+    assert list(rows["offset"]) == [0, 1, 0, 2, 3]
+
+
 def test_claims_span_refused_records_and_what_was_claimed_before_is_refused() -> None:
-    batch = entries([event(), b"{", event(), b"}"])
-    (stretch,) = stretches(batch, 0, 0, 3 * DAY)
-    assert stretch[:4] == (0, 4, NOW // (3 * DAY), [0, 2])
-    settle(batch, stretch, bytes((ord("0"), DUPLICATE)))
-    assert isinstance(batch[0].outcome, Usage)
-    assert isinstance(batch[2].outcome, Refusal)
-    assert batch[2].outcome.reason == Reason.DUPLICATE
+    usage, (stretch,) = of_usage([event(), b"{", event(), b"}"])
+    (claim,) = stretch.claims
+    assert claim[:3] == (0, 4, NOW // (3 * DAY))
+    assert len(claim.items) == 2
+    settle(stretch, [bytes((CLAIMED, DUPLICATE))], usage)
+    assert list(stretch.usage["offset"]) == [0]
+    found = {each.record.offset: each.why.reason for each in stretch.refused}
+    malformed = Reason.MALFORMED_JSON
+    assert found == {1: malformed, 2: Reason.DUPLICATE, 3: malformed}
+    assert [offset for _, offset, _ in decode_journal(frame(stretch)).header.refused] == [1, 2, 3]
 
 
 def test_the_contract_is_part_of_what_is_claimed() -> None:
-    (stretch,) = stretches(entries([event(), event(contract="k1")]), 0, 0, 3 * DAY)
-    unnamed, named = stretch.items
+    (stretch,) = of_usage([event(), event(contract="k1")])[1]
+    unnamed, named = stretch.claims[0].items
     assert unnamed[:KEY_BYTES] == named[:KEY_BYTES]
     assert unnamed[-CONTENT_BYTES:] != named[-CONTENT_BYTES:]
 
 
-def test_a_batch_that_crosses_a_generation_is_claimed_in_two_calls() -> None:
-    batch = entries([event()] * 4)
-    edge = (NOW + 1) // 2 * 2
-    found = list(stretches(batch, 0, 0, edge // 2 or 1))
-    assert [s.stop for s in found[:-1]] == [s.start for s in found[1:]]
-    assert (found[0].start, found[-1].stop) == (0, 4)
+def test_a_stretch_that_crosses_a_generation_is_claimed_in_two_calls() -> None:
+    records = [record(event(id=str(i)), i, NOW + i) for i in range(4)]
+    runs = [Run(Source.USAGE, 0, 4)]
+    width = NOW + 2
+    (stretch,) = stretches(buffered([], [], records), runs, width=width)
+    whole = next(stretches(buffered([], [], records), runs)).claims[0].items
+    assert stretch.claims == [Claim(0, 2, 0, whole[:2]), Claim(2, 4, 1, whole[2:])]
 
 
 def product(value: str, **more: object) -> bytes:
@@ -199,12 +269,11 @@ def test_a_product_counts_from_its_place_in_the_merge_and_a_refused_one_never() 
         Run(Source.CATALOG, 1, 2),
         Run(Source.USAGE, 2, 3),
     ]
-    examiner = Examiner(0, 1, Window(3 * DAY, 5 * MINUTE))
-    before, _, after, _, last = examined(examiner, runs, [catalog, [], usage])
-    assert isinstance(before.outcome, Usage)
-    assert isinstance(last.outcome, Usage)
-    assert isinstance(after.outcome, Refusal)
-    assert (after.outcome.reason, after.outcome.path) == (Reason.NEGATIVE_QUANTITY, "data.n")
+    (stretch,) = stretches(buffered(catalog, [], usage), runs)
+    assert list(stretch.usage["offset"]) == [0, 2]
+    (refused,) = stretch.refused
+    assert (refused.record.offset, refused.at) == (1, 2)
+    assert (refused.why.reason, refused.why.path) == (Reason.NEGATIVE_QUANTITY, "data.n")
 
 
 def test_a_successor_knows_what_was_metered_below_its_vector_and_no_more() -> None:

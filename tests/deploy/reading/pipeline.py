@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from deploy.reading.evidence import Evidence, RawLog, read_journal, read_ledger, read_rated
-from processors.admission.batch import examined, settle, stretches
+from processors.admission.batch import examined, settle
+from processors.admission.buffer import Buffer
+from processors.admission.claims import CLAIMED, CONFLICT, DUPLICATE
 from processors.admission.examine import KIND_HEADER, TICK_KIND, Examiner
-from processors.admission.merge import Buffered, interleave
-from processors.admission.record import RawRecord
-from processors.admission.sequence import frames
+from processors.admission.merge import Buffered, Run, interleave
+from processors.admission.owned import first
+from processors.admission.record import RawRecord, columns_of
+from processors.admission.sequence import frame
 from processors.admission.window import Window
 from processors.rating.stage import RatingFold
 from projections.balances.stage import BalancesFold
@@ -134,23 +137,38 @@ def admit(
     buffers = [Buffered(times, times[-1] if times else 0, at_end=True) for times in received]
     runs = interleave(buffers, [len(log) for log in sent])
     examiner = Examiner(0, 1, Window(WINDOW, 300_000_000))
-    entries = examined(examiner, runs, sent)
     claims: dict[bytes, bytes] = {}
-    for stretch in stretches(entries, 0, 0, WINDOW):
-        answers = bytearray()
-        for index, item in zip(stretch.entries, stretch.items, strict=True):
-            offset, key, content = entries[index].record.offset, item[:16], item[21:]
-            known = claims.setdefault(key, content) if offset not in drop else content
-            first = offset in forget or (known is content and offset not in drop)
-            answers += b"0" if first else b"1" if known == content else b"2"
-        settle(entries, stretch, bytes(answers))
+
+    def answer(item: bytes) -> int:
+        offset, key, content = int.from_bytes(item[16:21], "big"), item[:16], item[21:]
+        known = claims.setdefault(key, content) if offset not in drop else content
+        first = offset in forget or (known is content and offset not in drop)
+        return CLAIMED if first else DUPLICATE if known == content else CONFLICT
+
+    filled = tuple(Buffer(0) for _ in sent)
+    for buffer, log in zip(filled, sent, strict=True):
+        buffer.extend(columns_of(log))
     vector, clock = (0, 0, 0), 0
     journal: Log = []
-    for start in range(0, len(entries), size):
-        for frame in frames(vector, clock, entries[start : start + size]):
-            journal.append((len(journal), frame.value))
-            vector, clock = frame.upto, frame.clock
+    while taken := first(runs, size):
+        stretch = examined(examiner, taken, filled, vector, clock, WINDOW)
+        answers = [bytes(map(answer, claim.items)) for claim in stretch.claims]
+        settle(stretch, answers, filled[Source.USAGE])
+        journal.append((len(journal), frame(stretch)))
+        vector, clock = stretch.upto, stretch.clock
+        runs = _behind(runs, size)
     return Logs(traffic, journal, vector)
+
+
+def _behind(runs: Sequence[Run], count: int) -> list[Run]:
+    """What `first` leaves of them."""
+    left = []
+    for run in runs:
+        skip = min(run.stop - run.start, count)
+        count -= skip
+        if run.start + skip < run.stop:
+            left.append(run._replace(start=run.start + skip))
+    return left
 
 
 def fold(logs: Logs) -> Logs:
