@@ -1,6 +1,6 @@
 """What a fetch brings is taken whole, whatever stands among it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
