@@ -3,7 +3,8 @@
 The watchdog measures progress, not liveness: while there is lag and no partition has advanced for
 `progress_seconds`, the worker is unhealthy and ends with ProgressError's exit code, so that its
 supervisor starts another. It runs in its own thread with its own Kafka client, because what it
-guards against is a client library that hangs.
+guards against is a client library that hangs. It ends what hangs while it stops, too, and a process
+that it can no longer watch.
 """
 
 import json
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Final, NoReturn
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
@@ -23,6 +24,8 @@ from schemas.errors import DrawdownError, LogUnavailable, ProgressError, StoreUn
 
 logger = logging.getLogger("drawdown")
 
+STOPPING_SECONDS: Final = 20.0
+"""What is not drained by then is repeated by the successor."""
 _LAST_PROBE_SECONDS: Final = 1.0
 """A stalled worker lives on so long, for one more probe to read why it ends."""
 
@@ -110,8 +113,33 @@ def watch_progress(
     be measured counts as neither progress nor an end of lag.
     """
     threading.Thread(
-        target=_watch, args=(status, measure, progress_seconds), name="watchdog", daemon=True
+        target=_guard, args=(status, measure, progress_seconds), name="watchdog", daemon=True
     ).start()
+
+
+def end(error: BaseException) -> NoReturn:
+    """End the process at once, nothing more sent or committed: a thread may hang in a library."""
+    report_end(error)
+    os._exit(error.exit_code if isinstance(error, DrawdownError) else 1)
+
+
+def report_end(error: BaseException) -> None:
+    """Say why the process ends. Only a bug comes with a trace."""
+    expected = isinstance(error, DrawdownError)
+    logger.error(
+        "ending: %s: %s", type(error).__name__, error, exc_info=None if expected else error
+    )
+
+
+def _guard(
+    status: WorkerStatus, measure: Callable[[], tuple[object, int]], progress_seconds: float
+) -> None:
+    try:
+        _watch(status, measure, progress_seconds)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, nobody would watch any more
+        end(error)
+    time.sleep(STOPPING_SECONDS)
+    end(ProgressError(f"not drained within {STOPPING_SECONDS:.0f} s"))
 
 
 def _watch(
@@ -132,14 +160,5 @@ def _watch(
         elif now - since > progress_seconds:
             what = f"{status.lag_records} records of lag" if status.joined else "not in its group"
             status.stalled = f"{what}, no progress for {now - since:.0f} s"
-            logger.error("%s: %s; ending", status.worker, status.stalled)
             time.sleep(_LAST_PROBE_SECONDS)
-            os._exit(ProgressError.exit_code)
-
-
-def report_end(error: BaseException) -> None:
-    """Say why the process ends. Only a bug comes with a trace."""
-    expected = isinstance(error, DrawdownError)
-    logger.error(
-        "ending: %s: %s", type(error).__name__, error, exc_info=None if expected else error
-    )
+            raise ProgressError(status.stalled)

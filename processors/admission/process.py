@@ -1,6 +1,5 @@
 """The process of an admission worker: health, watchdog, metrics, signals, and how it ends."""
 
-import os
 import signal
 from typing import Final
 
@@ -12,8 +11,7 @@ from projections import metrics
 from projections.fold.connection import check_eviction, redis_client
 from projections.fold.log import Log
 from projections.fold.retry import Patience
-from projections.health import WorkerStatus, report_end, serve_health, watch_progress
-from schemas.errors import DrawdownError
+from projections.health import WorkerStatus, end, serve_health, watch_progress
 from schemas.topics import USAGE
 
 STAGE: Final = "admission"
@@ -71,12 +69,8 @@ def run_admission(
     try:
         Patience().run(lambda: check_eviction(redis_client(settings.redis_url)))
         worker.run()
-    except DrawdownError as error:
-        report_end(error)
-        os._exit(error.exit_code)
     except BaseException as error:  # noqa: BLE001 - a bug ends the process too, with its trace
-        report_end(error)
-        os._exit(1)
+        end(error)
     server.shutdown()
 
 

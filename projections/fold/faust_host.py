@@ -9,14 +9,13 @@ filtered by position.
 """
 
 import asyncio
-import os
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NoReturn, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
@@ -24,8 +23,8 @@ from faust.types import EventT
 from yarl import URL
 
 from projections.fold.stage import Record, StagePartition
-from projections.health import WorkerStatus, report_end
-from schemas.errors import DrawdownError, LogUnavailable
+from projections.health import WorkerStatus, end
+from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES, Topic
 
 T = TypeVar("T")
@@ -117,7 +116,7 @@ class FaustHost:
                 await app.stop()
         except TimeoutError:
             message = f"not drained within {DRAIN_SECONDS} s: what is pending is folded again"
-            _end(LogUnavailable(message))
+            end(LogUnavailable(message))
 
     def joined(self) -> None:
         """The group has taken the worker in."""
@@ -130,6 +129,7 @@ class FaustHost:
     def _assign(self, numbers: set[int]) -> dict[int, int]:
         self._partitions = {number: self._open(number) for number in sorted(numbers)}
         self._status.assigned(numbers)
+        self._tell()
         return {number: part.folded.offset for number, part in self._partitions.items()}
 
     def _app(self) -> faust.App:
@@ -180,7 +180,7 @@ class FaustHost:
         if partition is None:
             return []
         done = partition.process(records, batch)
-        self._status.progressed(number, partition.folded.offset)
+        self._tell()
         return done
 
     async def _settle_forever(self) -> None:
@@ -190,7 +190,14 @@ class FaustHost:
                 _acknowledge(await self._in_thread(self._settle))
 
     def _settle(self) -> list[object]:
-        return [token for part in self._partitions.values() for token in part.settle()]
+        done = [token for part in self._partitions.values() for token in part.settle()]
+        self._tell()
+        return done
+
+    def _tell(self) -> None:
+        """What is folded but not committed is lag: its outputs may hang in a client library."""
+        for number, partition in self._partitions.items():
+            self._status.progressed(number, partition.committed.offset)
 
     def _drain(self) -> None:
         for partition in self._partitions.values():
@@ -212,10 +219,4 @@ def _or_end(call: Callable[[], T]) -> T:
     try:
         return call()
     except BaseException as error:  # noqa: BLE001 - a bug ends the process too, with its trace
-        _end(error)
-
-
-def _end(error: BaseException) -> NoReturn:
-    """At once, with nothing more sent or committed: a thread may hang in a client library."""
-    report_end(error)
-    os._exit(error.exit_code if isinstance(error, DrawdownError) else 1)
+        end(error)

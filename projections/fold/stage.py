@@ -64,6 +64,8 @@ class StagePartition:
         self._fold, self._store, self._outbox = fold, store, outbox
         self._pending: deque[_Pending] = deque()
         self._skipped_since: float | None = None
+        self.committed = position
+        """Up to here rows and position are stored."""
         self.folded = position
         """Up to here the log is folded, though not yet committed."""
 
@@ -103,6 +105,7 @@ class StagePartition:
                 break
             self._store.commit(oldest.position, oldest.changes)
             self._pending.popleft()
+            self.committed = oldest.position
             committed.append(oldest.token)
         if committed:
             in_flight = {key: None for batch in self._pending for key in batch.changes.rows}

@@ -46,6 +46,35 @@ def test_the_watchdog_ends_what_stands_still(joined: bool, token: str, lag: str,
     assert code == ran.returncode, ran.stderr
 
 
+_BROKEN = """
+import time
+from projections import health
+def measure():
+    raise KeyError("on purpose")
+health.watch_progress(health.WorkerStatus("rating", joined=True), measure, 0.4)
+time.sleep(4)
+"""
+_HUNG_STOP = """
+import time
+from projections import health
+health.STOPPING_SECONDS = 0.5
+status = health.WorkerStatus("rating", joined=True)
+health.watch_progress(status, lambda: (0, 0), 0.4)
+status.stopping = True
+time.sleep(4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [(_BROKEN, 1), (_HUNG_STOP, ProgressError.exit_code)],
+    ids=["a watchdog that fails is a bug, not a truce", "what hangs while it stops"],
+)
+def test_no_worker_goes_on_unwatched(script: str, code: int) -> None:
+    ran = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert code == ran.returncode, ran.stderr
+
+
 def test_health_pages_tell_the_status() -> None:
     status = WorkerStatus("rating")
     server = serve_health(status, "127.0.0.1", 0)

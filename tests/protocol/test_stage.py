@@ -2,6 +2,7 @@
 
 # ruff: noqa: D102 - the name of each test is its sentence, the parts are as used
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -13,11 +14,13 @@ import pytest
 import redis
 
 from projections.fold import outbox, stage
+from projections.fold.faust_host import FaustHost, HostSettings
 from projections.fold.outbox import Delivery, Outbox, Output
 from projections.fold.position import Position
 from projections.fold.retry import Patience
 from projections.fold.stage import Record
 from projections.fold.store import PartitionStore
+from projections.health import WorkerStatus
 from projections.rows import Changes, RowReader, Rows
 from schemas.errors import DeliveryError, Fenced, GapError
 from schemas.topics import RATED
@@ -170,6 +173,27 @@ def test_only_the_contiguous_acknowledged_prefix_is_committed(
     else:
         assert committed == ["second"]
         assert set(outputs(2, 6)) == written
+
+
+def test_health_tells_what_is_committed_from_the_assignment_on(partition: Partition) -> None:
+    """What waits for its delivery is lag, and what was committed long ago is not."""
+    box, status = Confirmed(""), WorkerStatus(STAGE)
+    settings = HostSettings("", "", "", "", 6, RATED, 1)
+
+    async def host_of_a_successor() -> FaustHost:
+        host = FaustHost(settings, lambda _: partition.worker(box), status)
+        await host.assigned({0})
+        return host
+
+    host = asyncio.run(host_of_a_successor())
+    host._fold(0, LOG[:2], [])
+    assert status.positions == {0: 0}
+    box.confirm(0, 1)
+    host._settle()
+    assert status.positions == {0: 2}
+    status.positions.clear()
+    asyncio.run(host_of_a_successor())
+    assert status.positions == {0: 2}
 
 
 def test_tokens_come_back_in_order_once_they_are_committed(partition: Partition) -> None:
