@@ -3,11 +3,23 @@
 # isort: off
 from tests.faults import kills
 from tests.faults import zombies
+from tests.faults import crossing
 from tests.faults import copies
 from tests.faults import poison
 from tests.faults import loads
+from tests.faults import redis_faults
 
 # isort: on
 from tests.faults.scenario import SCENARIOS, chosen
 
-__all__ = ["SCENARIOS", "chosen", "copies", "kills", "loads", "poison", "zombies"]
+__all__ = [
+    "SCENARIOS",
+    "chosen",
+    "copies",
+    "crossing",
+    "kills",
+    "loads",
+    "poison",
+    "redis_faults",
+    "zombies",
+]
