@@ -20,9 +20,10 @@ from tests.bench.job import (
     grants_of,
 )
 
-_ROW: Final = Struct(">qqqqqB")
+_ROW: Final = Struct(">Bqqqqq")
 Row = tuple[int, int, int, int, int, int]
-"""Consumed, promo, main, overage; `low` at or below this much; how many alerts were told."""
+"""The level told (1 ample, 2 low, 3 depleted), consumed, promo, main, overage, and the amount at
+which it is low. The level is first and never 0: Quix would take some numbers for its own stamps."""
 
 
 class _Data(msgspec.Struct):
@@ -58,12 +59,12 @@ unpack: Final = _ROW.unpack
 def opened(account: str) -> Row:
     """The row of an account that has used nothing."""
     grants = grants_of(int(account.removeprefix(account_name(0)[:-1])))
-    return (0, grants.promo, grants.main, 0, grants.issued * LOW_PERCENT // 100, 0)
+    return (1, 0, grants.promo, grants.main, 0, grants.issued * LOW_PERCENT // 100)
 
 
 def draw(row: Row, nano: int) -> tuple[Row, tuple[str, ...]]:
     """The row after `nano` were drawn, and the types of the alerts that are due now."""
-    consumed, promo, main, overage, low, told = row
+    level, consumed, promo, main, overage, low = row
     consumed += nano
     if nano <= promo:
         promo -= nano
@@ -76,13 +77,13 @@ def draw(row: Row, nano: int) -> tuple[Row, tuple[str, ...]]:
             overage += nano - main
             main = 0
     left = promo + main
-    due = 2 if left == 0 else 1 if left <= low else 0
-    if due <= told:
-        return (consumed, promo, main, overage, low, told), ()
-    return (consumed, promo, main, overage, low, due), (LOW, DEPLETED)[told:due]
+    now = 3 if left == 0 else 2 if left <= low else 1
+    if now <= level:
+        return (level, consumed, promo, main, overage, low), ()
+    return (now, consumed, promo, main, overage, low), (LOW, DEPLETED)[level - 1 : now - 1]
 
 
 def balance(packed: bytes) -> Balance:
     """A packed row as the auditor takes it."""
-    consumed, promo, main, overage, _, _ = unpack(packed)
+    _, consumed, promo, main, overage, _ = unpack(packed)
     return Balance(consumed, promo, main, overage)

@@ -1,6 +1,6 @@
 """The job as users of Quix Streams write it; runs in a virtual environment of its own.
 
-    python -m tests.bench.alternatives.quix.app KAFKA USAGE ALERTS GROUP FOLDER MEMBER
+python -m tests.bench.alternatives.quix.app KAFKA USAGE ALERTS GROUP FOLDER MEMBER
 """
 
 import sys
@@ -8,24 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from quixstreams import Application, State
-from quixstreams.models import Deserializer, SerializationContext
 from quixstreams.state.rocksdb import RocksDBOptions
 
-from tests.bench.alternatives.wallet import Usage, decode, draw, opened, pack, unpack
+from tests.bench.alternatives.wallet import decode, draw, opened, pack, unpack
 
 _WALLET = b"wallet"
 
 
-class UsageDeserializer(Deserializer):
-    """CloudEvents by msgspec, which is faster than the JSON deserializer that Quix brings."""
-
-    def __call__(self, value: bytes, ctx: SerializationContext) -> Usage:  # noqa: ARG002
-        """Decode a record's value."""
-        return decode(value)
-
-
-def draw_down(usage: Usage, state: State) -> list[dict[str, str]]:
+def draw_down(value: bytes, state: State) -> list[dict[str, str]]:
     """Count a usage once, draw it, give the alerts that are due. State is that of the account."""
+    usage = decode(value)
     key = f"{usage.source}\0{usage.id}".encode()
     if state.get_bytes(key) is not None:
         return []
@@ -65,7 +57,7 @@ def application(kafka: str, usage: str, alerts: str, group: str, folder: Path, m
         },
         rocksdb_options=RocksDBOptions(use_fsync=False),
     )
-    source = app.topic(usage, key_deserializer="bytes", value_deserializer=UsageDeserializer())
+    source = app.topic(usage, key_deserializer="bytes", value_deserializer="bytes")
     sink = app.topic(alerts, key_serializer="bytes", value_serializer="json")
     app.dataframe(source).apply(draw_down, stateful=True, expand=True).to_topic(sink)
     return app

@@ -77,7 +77,9 @@ class QuixStreams:
 
     def alerts(self, work: Work) -> list[tuple[str, str, str]]:
         """Those of committed transactions."""
-        sent = [json.loads(value or b"") for _, value in records(work.kafka, work.alerts(self.name))]
+        sent = [
+            json.loads(value or b"") for _, value in records(work.kafka, work.alerts(self.name))
+        ]
         return [(alert["id"], alert["account"], alert["type"]) for alert in sent]
 
     def close(self) -> None:

@@ -1,0 +1,95 @@
+"""Plain Faust: tables for keys and wallets, RocksDB below them."""
+
+import json
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from tests.bench.alternatives.records import Committed, create, records
+from tests.bench.alternatives.wallet import balance
+from tests.bench.contender import Command, Work
+from tests.bench.job import Balance
+
+_APP: Final = "tests.bench.alternatives.faust_tables.app"
+_ROOT: Final = Path(__file__).parents[4]
+
+
+class FaustTables:
+    """One worker a process; balances are what its changelog topic holds."""
+
+    name = "plain Faust"
+
+    def __init__(self, store: str = "rocksdb://", guarantee: str = "exactly_once") -> None:
+        self._store = store
+        self._guarantee = guarantee
+        self._committed: Committed | None = None
+
+    def missing(self) -> str | None:
+        """The packages of the extra `bench`."""
+        wanted = [name for name in ("rocksdict", "uvloop") if find_spec(name) is None]
+        return f"pip install {' '.join(wanted)}" if wanted else None
+
+    def prepare(self, work: Work) -> None:
+        """The topic of alerts, and those of the tables, compacted."""
+        create(work.kafka, work.alerts(self.name), work.partitions, {})
+        for table in ("seen", "wallets"):
+            create(
+                work.kafka,
+                _changelog(work, table),
+                work.partitions,
+                {"cleanup.policy": "compact"},
+            )
+
+    def commands(self, work: Work) -> list[Command]:
+        """`workers` Faust workers."""
+        names = [f"faust-{number}" for number in range(work.workers)]
+        shared = [work.kafka, work.usage, work.alerts(self.name), _group(work), str(work.folder)]
+        own = [str(work.partitions), self._store, self._guarantee]
+        environment = {"PYTHONPATH": str(_ROOT)}
+        return [
+            Command(name, [sys.executable, "-m", _APP, *shared, name, *own], environment)
+            for name in names
+        ]
+
+    def servers(self) -> dict[str, int]:
+        """None of its own."""
+        return {}
+
+    def done(self, work: Work, ends: Mapping[int, int]) -> bool:
+        """Have the offsets been committed?"""
+        at = self.committed(work)
+        return all(at[number] >= end for number, end in ends.items())
+
+    def committed(self, work: Work) -> dict[int, int]:
+        """The next offset of each partition."""
+        if self._committed is None:
+            self._committed = Committed(work.kafka, _group(work))
+        return self._committed.offsets(work.usage, work.partitions)
+
+    def balances(self, work: Work) -> dict[str, Balance]:
+        """The last wallet of each account in the changelog: what a new worker would restore."""
+        found = dict(records(work.kafka, _changelog(work, "wallets")))
+        return {key.decode(): balance(packed) for key, packed in found.items() if packed}
+
+    def alerts(self, work: Work) -> list[tuple[str, str, str]]:
+        """Those that consumers of committed records see."""
+        sent = [
+            json.loads(value or b"") for _, value in records(work.kafka, work.alerts(self.name))
+        ]
+        return [(alert["id"], alert["account"], alert["type"]) for alert in sent]
+
+    def close(self) -> None:
+        """End the connection that asks for offsets."""
+        if self._committed is not None:
+            self._committed.close()
+            self._committed = None
+
+
+def _group(work: Work) -> str:
+    return f"{work.prefix}faust"
+
+
+def _changelog(work: Work, table: str) -> str:
+    return f"{_group(work)}-{table}-changelog"
