@@ -34,8 +34,8 @@ PRICES: Final[dict[tuple[str, str], tuple[int, int]]] = {
 }
 """Nano for each input token and for each output token, by model and region."""
 
-_LIMITED: Final = (5, 50, 500, 5_000, 50_000)
-_EVERY: Final = 50
+_LIMITED: Final = (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+_EVERY: Final = 10
 _AMPLE: Final = 100_000_000
 
 
@@ -70,12 +70,11 @@ def account_name(number: int) -> str:
 def grants_of(number: int) -> Grants:
     """What account `number` is granted.
 
-    One account in ten has little, in five sizes from 5 to 50,000 credits, so that at any number of
-    events some become low, and some of those run dry; the others have 100 million.
+    One account in ten has little, from 5 to 50,000 credits, so that at any number of events some
+    become low, and some of those run dry; the others have 100 million.
     """
-    place = number % _EVERY
-    credits_ = _LIMITED[place] if place < len(_LIMITED) else _AMPLE
-    total = credits_ * NANO
+    limited, other = divmod(number, _EVERY)
+    total = (_AMPLE if other else _LIMITED[limited % len(_LIMITED)]) * NANO
     return Grants(total // 5, total - total // 5)
 
 

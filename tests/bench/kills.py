@@ -1,33 +1,33 @@
-"""Is a contender exact after its processes were killed? At the same places for all, from a seed.
+"""Is a contender exact though its processes are killed? At the same moments for all, from a seed.
 
-A place is a share of the input. When that much is applied, and a random moment later, one process
-is killed with SIGKILL; its supervisor starts it again at once. Who has passed the next place by
-then is killed there and then.
+A file of usage is sent at a fixed rate, and one process after the other gets SIGKILL, one in every
+five seconds on average; a supervisor starts it again at once. What piles up meanwhile is what the
+next ones are killed in.
 """
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.bench.audit import Expected, Verdict
 from tests.bench.contender import Contender
+from tests.bench.pace import sending
 from tests.bench.servers import Broker
-from tests.bench.trial import Ends, Trial, on_trial
+from tests.bench.trial import Trial, on_trial
 
-_POLL_SECONDS: Final = 0.05
-_LATER_SECONDS: Final = 1.0
-_BACK_SECONDS: Final = 120.0
+_EVERY_SECONDS: Final = 5
+_POLL_SECONDS: Final = 0.02
 _ALL_SECONDS: Final = 1_800.0
 
 
 @dataclass(frozen=True)
 class Killed:
-    """What an audit found after so many kills; `seconds` is all of it, from the start on."""
+    """What an audit found after so many kills of running processes."""
 
     kills: int
-    seconds: float
     verdict: Verdict
 
 
@@ -44,33 +44,31 @@ def killed(
     kills: int,
     seed: int,
 ) -> Killed:
-    """Run a file of usage through a contender that is killed `kills` times, and audit it."""
+    """Send a file of usage to a contender that is killed `kills` times, and audit it."""
+    rng = random.Random(seed)
+    moments = [(number + rng.random()) * _EVERY_SECONDS for number in range(kills)]
+    victims = [rng.random() for _ in moments]
+    rate = max(expected.events // (kills * _EVERY_SECONDS), 1)
     with on_trial(
         contender, broker, folder, accounts=accounts, partitions=partitions, workers=workers
     ) as trial:
-        ends = trial.load(path)
-        began = time.monotonic()
         trial.start()
-        done = _kill(trial, ends, kills, random.Random(seed))
-        trial.wait(ends, _ALL_SECONDS)
-        seconds = time.monotonic() - began
-        return Killed(done, seconds, trial.verdict(expected))
+        with sending(trial, path, rate) as sender:
+            done = _kill(trial, moments, victims)
+            sender.wait()
+        trial.wait(trial.ends(), _ALL_SECONDS)
+        return Killed(done, trial.verdict(expected))
 
 
-def _kill(trial: Trial, ends: Ends, kills: int, rng: random.Random) -> int:
-    """Gives how many were killed before all was done."""
+def _kill(trial: Trial, moments: Sequence[float], victims: Sequence[float]) -> int:
+    """Gives how many were killed: not one that was being started again."""
     names = [command.name for command in trial.commands]
-    for number in range(kills):
-        place = {at: end * number // kills + 1 for at, end in ends.items() if end}
-        until = time.monotonic() + _BACK_SECONDS
-        victim, later = rng.randrange(1 << 20), rng.uniform(0, _LATER_SECONDS)
-        while not any(trial.done({at: offset}) for at, offset in place.items()):
-            assert time.monotonic() < until, f"{trial.contender.name} is stuck:\n{trial.said()}"
+    started, done = time.monotonic(), 0
+    for moment, victim in zip(moments, victims, strict=True):
+        while time.monotonic() < started + moment:
+            trial.supervisor.poll()
             time.sleep(_POLL_SECONDS)
-        until = time.monotonic() + later
-        while time.monotonic() < until:
-            if trial.done(ends):
-                return number
-            time.sleep(_POLL_SECONDS)
-        trial.supervisor.kill(names[victim % len(names)])
-    return kills
+        name = names[int(victim * len(names))]
+        done += any(c.name == name and c.process is not None for c in trial.supervisor.children)
+        trial.supervisor.kill(name)
+    return done

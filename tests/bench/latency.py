@@ -4,16 +4,14 @@ Every event counts (`tests.latency`): no sampling, and what delays the sender is
 Sender, probe, broker, Redis and workers share this machine's cores.
 """
 
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
 
 from tests.bench.drawdown import Drawdown
+from tests.bench.pace import sending
 from tests.bench.session import Row, Section, Session
-from tests.bench.trial import Trial, on_trial
+from tests.bench.trial import on_trial
 from tests.latency import LatencyProbe, merged
 
 RATES: Final = (5_000, 20_000, 50_000)
@@ -22,9 +20,9 @@ _SOURCE: Final = "bench"
 _SETTLE_SECONDS: Final = 300.0
 
 
-def run(session: Session) -> Section:
+def run(session: Session, rates: Sequence[int] = RATES) -> Section:
     """Each rate for a minute, or for as long as the events last; on a broker of its own."""
-    rows = [_measure(session, rate) for rate in RATES]
+    rows = [_measure(session, rate) for rate in rates]
     note = (
         "Milliseconds; open loop. The plain load. The first window of ten seconds is left out where"
         " there are others."
@@ -51,7 +49,7 @@ def _measure(session: Session, rate: int) -> Row:
         drawdown.pipeline.wait_until_settled(_SETTLE_SECONDS)
         with LatencyProbe(drawdown.pipeline.settings, _SOURCE) as probe:
             started = time.monotonic()
-            with sending(trial, str(path), rate) as sender:
+            with sending(trial, path, rate) as sender:
                 sender.wait()
             sent = time.monotonic() - started
             trial.wait(trial.ends(), _SETTLE_SECONDS)
@@ -66,17 +64,3 @@ def _measure(session: Session, rate: int) -> Row:
         "events": taken.count,
         "sent in s": round(sent, 1),
     }
-
-
-@contextmanager
-def sending(trial: Trial, path: str, rate: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that sends a file at a rate; ended with the context, if it has not ended."""
-    work = trial.work
-    command = [sys.executable, "-m", "tests.bench.pace", work.kafka, work.prefix, path, str(rate)]
-    sender = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    try:
-        yield sender
-        assert sender.poll() in {None, 0}, "the sender ended with an error"
-    finally:
-        sender.kill()
-        sender.wait()

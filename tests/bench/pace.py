@@ -7,12 +7,17 @@ delays the sender is latency too. A repeat keeps the id of what it repeats.
 """
 
 import argparse
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from ingest import Producer
 from tests.bench.load import read_usage
+from tests.bench.trial import Trial
 from tests.latency import event_id
 
 _WAKES_PER_SECOND: Final = 500
@@ -42,6 +47,22 @@ def send(kafka: str, prefix: str, path: Path, rate: int) -> None:
                 if early > 0:
                     time.sleep(early / _SECOND)
             producer.send_encoded(account, scheduled(value, start, rate))
+
+
+@contextmanager
+def sending(trial: Trial, path: Path, rate: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that sends a file at a rate; ended with the context, if it has not ended."""
+    work = trial.work
+    given = [work.kafka, work.prefix, str(path), str(rate)]
+    sender = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.pace", *given], stdin=subprocess.DEVNULL
+    )
+    try:
+        yield sender
+        assert sender.poll() in {None, 0}, "the sender ended with an error"
+    finally:
+        sender.kill()
+        sender.wait()
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from deploy.workers import WORKERS
 from tests.bench.drawdown import Drawdown
-from tests.bench.latency import sending
+from tests.bench.pace import sending
 from tests.bench.session import Row, Section, Session
 from tests.bench.trial import Trial, on_trial
 
@@ -35,7 +35,7 @@ def run(session: Session) -> Section:
         ) as trial,
     ):
         trial.start()
-        with sending(trial, str(path), _RATE):
+        with sending(trial, path, _RATE):
             _wait(trial, drawdown, WORKERS[-1], drawdown.pipeline.progress(WORKERS[-1]))
             for name in WORKERS * times:
                 session.say(f"recovery: {name}")
