@@ -15,6 +15,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from processors.admission.settings import AdmissionSettings
+from projections.fold.connection import kafka_client
 from schemas.errors import (
     ConfigurationError,
     DrawdownError,
@@ -33,7 +34,7 @@ _CUT = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: 
 def consumer_settings(settings: AdmissionSettings, group: str) -> dict[str, object]:
     """What both consumers share: positions are ours, an unknown one is an error, ends are told."""
     return {
-        "bootstrap.servers": settings.kafka,
+        **kafka_client(settings.kafka),
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from processors.admission.examine import FORWARDED_HEADER, KIND_HEADER, TICK_KIND
 from processors.admission.record import RawRecord
 from processors.admission.settings import AdmissionSettings
+from projections.fold.connection import kafka_client
 from schemas.errors import DeliveryError
 from schemas.frames import Source, Vector
 from schemas.reasons import Refusal
@@ -46,7 +47,7 @@ class Outbox:
         self._failure: KafkaError | None = None
         self._producer = Producer(
             {
-                "bootstrap.servers": settings.kafka,
+                **kafka_client(settings.kafka),
                 "acks": "all",
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,

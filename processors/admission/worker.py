@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import redis
 from confluent_kafka import KafkaException, Message
 from confluent_kafka.admin import AdminClient
 
@@ -28,6 +27,7 @@ from processors.admission.patience import LEAST_WAIT, Patience, Stopped
 from processors.admission.settings import AdmissionSettings, microseconds
 from processors.admission.stamps import Stamps
 from processors.admission.writer import Writer, Writing
+from projections.fold.connection import kafka_client, redis_client
 from schemas.errors import LogUnavailable
 from schemas.frames import Source
 from schemas.topics import CATALOG, CREDITS, USAGE
@@ -92,9 +92,9 @@ class AdmissionWorker:
         settings = self._settings
         width = microseconds(settings.dedupe_window)
         self._outbox = Outbox(settings)
-        self._admin = AdminClient({"bootstrap.servers": settings.kafka})
+        self._admin = AdminClient(kafka_client(settings.kafka))
         patience = Patience(self.status, lambda: self._stopping, self._outbox.poll)
-        client = redis.Redis.from_url(settings.redis_url, socket_timeout=30)
+        client = redis_client(settings.redis_url)
         claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
         self._writer = Writer(claims, self._outbox, patience, self._observer, width)
         partitions = patience.until_done(lambda: partition_count(self._admin, settings))

@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import EventT
 from yarl import URL
 
+from projections.fold.connection import ANSWER_SECONDS
 from projections.fold.stage import Record, StagePartition
 from projections.health import WorkerStatus, end
 from schemas.errors import LogUnavailable
@@ -145,6 +146,7 @@ class FaustHost:
             consumer_auto_offset_reset="earliest",  # never used: perform_seek names every offset
             consumer_group_instance_id=settings.instance_id,
             consumer_max_fetch_size=MAX_RECORD_BYTES,
+            broker_request_timeout=max(2 * ANSWER_SECONDS, 2 * settings.session_timeout_seconds),
             broker_session_timeout=settings.session_timeout_seconds,
             broker_heartbeat_interval=max(settings.session_timeout_seconds / 4, 0.5),
             broker_commit_interval=1.0,

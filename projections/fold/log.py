@@ -7,6 +7,7 @@ from typing import Final, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from projections.fold.connection import kafka_client
 from projections.fold.position import Position, check_log
 from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES
@@ -31,7 +32,7 @@ class Log:
 
     def __init__(self, kafka: str, topic_prefix: str = "") -> None:
         self._kafka, self._prefix = kafka, topic_prefix
-        self._admin = AdminClient({"bootstrap.servers": kafka, "log_level": 3})
+        self._admin = AdminClient({**kafka_client(kafka), "log_level": 3})
 
     def name(self, topic: str) -> str:
         """The topic's name in this deployment."""
@@ -163,7 +164,7 @@ class Log:
     def _consumer(self, more: Mapping[str, object] | None = None) -> Consumer:
         return Consumer(
             {
-                "bootstrap.servers": self._kafka,
+                **kafka_client(self._kafka),
                 "group.id": "drawdown-reader",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",

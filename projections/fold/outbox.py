@@ -13,6 +13,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from projections.fold.connection import kafka_client
 from schemas.errors import DeliveryError
 from schemas.topics import MAX_RECORD_BYTES, Topic
 
@@ -52,7 +53,7 @@ class Outbox:
     def __post_init__(self) -> None:
         self._producer = Producer(
             {
-                "bootstrap.servers": self.kafka,
+                **kafka_client(self.kafka),
                 "acks": "all",
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,
