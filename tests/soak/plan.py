@@ -1,7 +1,7 @@
 """Which fault strikes when: drawn from a seed before the run, so that a run can be had again. Pure.
 
-Faults come about one a minute, each kind once in every round of all kinds. The first and the last
-tenth of a run are calm, so that what the faults have left behind can be told.
+Faults come about one a minute, each kind once in every round of all kinds. A run is calm at its
+start and at its end, so that what the faults have left behind can be told.
 """
 
 import random
@@ -13,8 +13,9 @@ from deploy.servers.find import Kind
 from deploy.workers import WORKERS
 
 Way = Literal["kill", "pause", "restart"]
-CALM: Final = 10
-"""One part in so many, at the start and at the end."""
+_CALM: Final = 10
+"""One part in so many, at the start and at the end; in a short run more."""
+_LEAST_CALM_SECONDS: Final = 20
 _PAUSE_SECONDS: Final = (8.0, 14.0)
 _DOWN_SECONDS: Final = (0.5, 5.0)
 
@@ -57,8 +58,9 @@ def plan(seed: int, seconds: int, every: int, kinds: Sequence[Blow]) -> list[Fau
     rng = random.Random(seed)
     order = _rounds(rng, kinds)
     found = []
-    at = seconds / CALM + rng.uniform(0, every / 2)
-    while at < seconds - seconds / CALM:
+    calm = max(seconds / _CALM, min(_LEAST_CALM_SECONDS, seconds / 4))
+    at = calm + rng.uniform(0, every / 2)
+    while at < seconds - calm:
         blow = next(order)
         found.append(Fault(at, blow, _holds(rng, blow)))
         at += rng.uniform(every * 2 / 3, every * 4 / 3)

@@ -58,7 +58,8 @@ def summary(course: Course) -> str:
         f" faults, {course.log_bytes // 1_000_000:,} MB of logs."
     )
     if course.report is not None:
-        title += f" Reconciled in {course.report.seconds:.0f} s."
+        took, cpu = course.report.seconds, course.reconcile_cpu_seconds
+        title += f" Reconciled in {took:.0f} s ({cpu:.0f} s of CPU)."
     sections = [
         title,
         _table(("check", "holds", "found"), map(_check, judge(course))),

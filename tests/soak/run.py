@@ -15,7 +15,6 @@ from rich.console import Console
 from deploy.reading.reconcile import reconcile
 from deploy.reading.report import Report
 from deploy.servers.find import Kind, Servers, open_servers
-from deploy.settings import Settings
 from schemas.times import SECOND, parse_duration
 from tests.latency import Histogram, LatencyProbe
 from tests.soak.injector import Injector, Struck
@@ -28,8 +27,9 @@ from tests.system.traffic import cost_of
 
 _STEP_SECONDS: Final = 0.1
 _TELL_SECONDS: Final = 10.0
-_LEAD_SECONDS: Final = 3
+_LEAD_SECONDS: Final = 2
 _SETTLE_SECONDS: Final = 900.0
+_BLOCK_BYTES: Final = 512  # of st_blocks: Kafka's index files are larger than what they hold
 _SESSION_SECONDS: Final = {"embedded": 3, "apache": 6}
 
 
@@ -63,6 +63,7 @@ class Course:
     log_bytes: int = 0
     differences: list[str] = field(default_factory=list)
     report: Report | None = None
+    reconcile_cpu_seconds: float = 0.0
 
 
 Told = Callable[[str], None]
@@ -75,13 +76,13 @@ def soak(course: Course, folder: Path, tell: Told, stopping: Callable[[], bool])
     with open_servers(options.kind, folder) as servers:
         with _workers(options, servers, folder / "logs") as pipeline:
             _conduct(course, pipeline, servers, tell, stopping)
-            tell("settling")
-            pipeline.wait_until_settled(_SETTLE_SECONDS)
             _finish(course, pipeline)
             deployment = pipeline.settings
         course.log_bytes = _size(folder / "kafka")
         tell("reconciling")
-        course.report = _reconcile(deployment, options.seed)
+        before = os.times()
+        course.report = reconcile(deployment, Console(file=StringIO()), options.seed)
+        course.reconcile_cpu_seconds = _of_children(os.times()) - _of_children(before)
 
 
 def _workers(options: Options, servers: Servers, logs: Path) -> AbstractContextManager[Pipeline]:
@@ -113,22 +114,21 @@ def _conduct(
     pipeline.apply(load.documents())
     pipeline.wait_until_settled(_SETTLE_SECONDS)
     tell(f"{options.accounts:,} accounts are ready; {options.rate:,} events/s for {length} s")
-    course.start = int(time.time()) + _LEAD_SECONDS
-    load.start = course.start * SECOND
-    injector = Injector(
-        plan(options.seed, length, options.fault_seconds, blows(options.kind)), pipeline, servers
-    )
+    faults = plan(options.seed, length, options.fault_seconds, blows(options.kind))
+    injector = Injector(faults, pipeline, servers)
     course.struck = injector.struck
-    watching = LagWatch(pipeline.settings, course.start, course.lag)
-    with watching, LatencyProbe(pipeline.settings, SOURCE) as probe:
+    with LatencyProbe(pipeline.settings, SOURCE) as probe:
         course.windows, course.worst = probe.windows, probe.worst
         sender = Sender(pipeline.settings, load)
         watch = _Watch(course, pipeline, servers, probe, sender, tell)
-        while (second := time.time() - course.start) < length and not stopping():
-            pipeline.poll()
-            injector.step(second)
-            watch.step(second)
-            time.sleep(_STEP_SECONDS)
+        course.start = int(time.time()) + _LEAD_SECONDS
+        sender.begin(course.start * SECOND)
+        with LagWatch(pipeline.settings, course.start, course.lag):
+            while (second := time.time() - course.start) < length and not stopping():
+                pipeline.poll()
+                injector.step(second)
+                watch.step(second)
+                time.sleep(_STEP_SECONDS)
         injector.finish(time.time() - course.start)
         course.seconds = time.time() - course.start
         course.sent = sender.finish()
@@ -191,9 +191,9 @@ def _finish(course: Course, pipeline: Pipeline) -> None:
         course.differences.append(f"{measured} events reached a balance, not {sent.accepted}")
 
 
-def _reconcile(settings: Settings, seed: int) -> Report:
-    return reconcile(settings, Console(file=StringIO()), seed)
+def _of_children(times: os.times_result) -> float:
+    return times.children_user + times.children_system
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_blocks * _BLOCK_BYTES for path in folder.rglob("*") if path.is_file())

@@ -15,20 +15,32 @@ from schemas.documents import parse_document
 from tests.soak.load import Load, Sent
 
 _STEP_SECONDS: Final = 0.005
+_READY_SECONDS: Final = 120.0
 _FLUSH_SECONDS: Final = 120.0
 
 
 class Sender:
-    """Starts at once; `finish` gives what was sent, all of it confirmed by the broker."""
+    """Is ready when made; `begin` sets the schedule's start, in microseconds.
+
+    `finish` gives what was sent, all of it confirmed by the broker.
+    """
 
     def __init__(self, settings: Settings, load: Load) -> None:
         context = multiprocessing.get_context("spawn")
         self._sent: Queue[Sent] = context.Queue()
         self._stop = context.Event()
+        self._ready = context.Event()
+        self._start: Synchronized[int] = context.Value("q", 0)
         self._count: Synchronized[int] = context.Value("q", 0)
-        arguments = (settings, load, self._count, self._sent, self._stop)
+        counters = (self._start, self._count)
+        arguments = (settings, load, counters, self._sent, self._ready, self._stop)
         self._process: SpawnProcess = context.Process(target=_send, args=arguments, daemon=True)
         self._process.start()
+        assert self._ready.wait(_READY_SECONDS), "the sender did not start"
+
+    def begin(self, start: int) -> None:
+        """The first event is due at `start`, microseconds since the epoch."""
+        self._start.value = start
 
     @property
     def events(self) -> int:
@@ -52,12 +64,19 @@ class Sender:
 def _send(
     settings: Settings,
     load: Load,
-    count: "Synchronized[int]",
+    counters: tuple["Synchronized[int]", "Synchronized[int]"],
     told: "Queue[Sent]",
+    ready: Event,
     stop: Event,
 ) -> None:
+    start, count = counters
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness says when it ends
     with Producer(settings.kafka, settings.topic_prefix) as producer:
+        producer.connect()
+        ready.set()
+        while not start.value and not stop.is_set():
+            time.sleep(_STEP_SECONDS)
+        load.start = start.value
         while not stop.is_set():
             due = load.due(time.time_ns() // 1_000)
             while load.sent.events < due:
