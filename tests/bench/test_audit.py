@@ -102,8 +102,8 @@ def test_alerts_are_due_at_a_fifth_and_at_nothing() -> None:
 
 def test_the_load_makes_some_accounts_low_and_some_depleted(tmp_path: Path) -> None:
     path = tmp_path / "usage"
-    write_usage(path, 20_000, 1_000, 0)
-    found = expected_of(path, 1_000)
+    write_usage(path, 20_000, 2_000, 0)
+    found = expected_of(path, 2_000)
     low = {account for account, kind in found.alerts if kind == LOW}
     depleted = {account for account, kind in found.alerts if kind == DEPLETED}
     assert depleted < low < set(found.balances)
