@@ -149,16 +149,18 @@ def _watch(
     since = time.monotonic()
     while not status.stopping:
         time.sleep(min(5.0, progress_seconds / 4))
+        token = seen
         try:
             token, status.lag_records = measure()
+            what = f"{status.lag_records} records of lag" if status.joined else "not in its group"
+            idle = status.joined and status.lag_records == 0
         except (LogUnavailable, StoreUnavailable) as error:
             logger.warning("watchdog: %s", error)
-            token = seen
+            what, idle = f"lag unknown ({error})", False
         now = time.monotonic()
-        if token != seen or (status.joined and status.lag_records == 0):
+        if token != seen or idle:
             seen, since = token, now
         elif now - since > progress_seconds:
-            what = f"{status.lag_records} records of lag" if status.joined else "not in its group"
             status.stalled = f"{what}, no progress for {now - since:.0f} s"
             time.sleep(_LAST_PROBE_SECONDS)
             raise ProgressError(status.stalled)

@@ -54,6 +54,15 @@ def measure():
 health.watch_progress(health.WorkerStatus("rating", joined=True), measure, 0.4)
 time.sleep(4)
 """
+_BLIND = """
+import time
+from projections import health
+from schemas.errors import LogUnavailable
+def measure():
+    raise LogUnavailable("on purpose")
+health.watch_progress(health.WorkerStatus("rating", joined=True), measure, 0.4)
+time.sleep(4)
+"""
 _HUNG_STOP = """
 import time
 from projections import health
@@ -67,8 +76,16 @@ time.sleep(4)
 
 @pytest.mark.parametrize(
     ("script", "code"),
-    [(_BROKEN, 1), (_HUNG_STOP, ProgressError.exit_code)],
-    ids=["a watchdog that fails is a bug, not a truce", "what hangs while it stops"],
+    [
+        (_BROKEN, 1),
+        (_BLIND, ProgressError.exit_code),
+        (_HUNG_STOP, ProgressError.exit_code),
+    ],
+    ids=[
+        "a watchdog that fails is a bug, not a truce",
+        "what cannot be measured is no end of lag",
+        "what hangs while it stops",
+    ],
 )
 def test_no_worker_goes_on_unwatched(script: str, code: int) -> None:
     ran = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
