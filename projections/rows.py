@@ -64,6 +64,10 @@ class Rows(Generic[R]):
                 self._indexed[key] = due = self._due_at(row)
                 self._watch(key, due)
 
+    def holds(self, key: str) -> bool:
+        """Is the row cached, or that there is none?"""
+        return key in self._cached
+
     def get(self, key: str) -> R | None:
         """The row of `key`, None where there is none yet; reads it if it is not cached."""
         if key not in self._cached:

@@ -90,7 +90,7 @@ class _Preview:
     def all(self, commands: Sequence[Backfill]) -> dict[str, AccountEffects]:
         """Every account's effects, in order of first mention."""
         accounts = list(dict.fromkeys(command.account for command in commands))
-        self._books.load(accounts)
+        self._books.accounts(accounts)
         tick = dict.fromkeys(RATED_SCHEMA) | {"kind": int(RatedKind.TICK), "at": self._clock}
         fold_row(tick | {"journal_offset": _BEYOND, "row": 0, "ordinal": 0}, self._books, accounts)
         before = {name: _picture(self._books.account(name)) for name in accounts}

@@ -102,8 +102,7 @@ def read_check(around: Surroundings, asked: Asked) -> dict[str, Any]:
 def _answer(asked: Asked, rating: FixedRows, balances: FixedRows) -> dict[str, Any]:
     tariffs = tariffs_of(Rows(rating, encode_row, decode_row), asked.account)
     books = Books(balances)
-    books.load((asked.account,), (CATALOG,))
-    row = books.account(asked.account)
+    row = books.accounts((asked.account,), (CATALOG,)).get(asked.account)
     clock = max(rating.position.clock, 0 if row is None else row.clock)
     time = clock if asked.time is None else asked.time
     question = Question(

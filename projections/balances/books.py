@@ -69,10 +69,16 @@ class Books:
     def __init__(self, reader: RowReader) -> None:
         self.rows: Rows[AnyRow] = Rows(reader, encode_row, decode_row, _due_of)
 
-    def load(self, accounts: Iterable[str], keys: Iterable[str] = ()) -> None:
-        """Read the rows of `accounts` and whatever else `keys` name, in one call."""
-        names = list(accounts)
-        self.rows.load([*map(hot_key, names), *map(terms_key, names), *keys])
+    def accounts(self, names: Iterable[str], keys: Iterable[str] = ()) -> dict[str, BalanceRow]:
+        """The hot rows of those of `names` that are known.
+
+        Whatever is not cached of their rows, and of the other `keys`, is read in one call.
+        """
+        wanted = list(names)
+        missing = [name for name in wanted if not self.rows.holds(hot_key(name))]
+        self.rows.load([*map(hot_key, missing), *map(terms_key, missing), *keys])
+        found = ((name, self.account(name)) for name in wanted)
+        return {name: row for name, row in found if row is not None}
 
     def account(self, name: str) -> BalanceRow | None:
         """The hot row of an account, its terms linked; None where it is unknown."""

@@ -9,7 +9,7 @@ reference, merged with the batch's ticks and documents in log order.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import starmap
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from projections.balances.books import Books, tally_key_of_columns
 from projections.balances.plan import Group, take
 from projections.balances.postings import CONSUMED, ORDINAL_BITS, OVERAGE, Posting, ledger_frame
 from projections.balances.reference import concerns_all, fold_row
+from projections.balances.row import BalanceRow
 from projections.balances.step import Refused
 from schemas.frames import LEDGER_SCHEMA, RatedKind
 
@@ -38,15 +39,16 @@ class Folded:
 
 def fold(batch: pl.DataFrame, books: Books) -> Folded:
     """Fold `batch`, RATED_SCHEMA rows in position order."""
-    lines = batch.filter(pl.col("kind") == int(RatedKind.LINE))
-    documents = batch.filter(pl.col("kind") == int(RatedKind.DOCUMENT))
-    named = documents.get_column("account").to_list()
+    kinds = batch.get_column("kind")
+    is_line = kinds == int(RatedKind.LINE)
+    lines = batch if is_line.all() else batch.filter(is_line)
+    named = batch.get_column("account").filter(kinds == int(RatedKind.DOCUMENT)).to_list()
     accounts = lines.get_column("account").unique(maintain_order=True).to_list()
     # A catalog document can change what any line draws from: then all lines go the slow way.
     excluded: set[str] = set(accounts if None in named else named)
-    books.load([*accounts, *sorted({name for name in named if name is not None})])
-    sums = _sums(lines, _owing_by_key(books, accounts))
-    payers = _take_quickly(_groups(sums), sums.height, books, excluded)
+    rows = books.accounts([*accounts, *sorted({name for name in named if name is not None})])
+    sums = _sums(lines, [name for name in accounts if name in rows and _owes_by_key(rows[name])])
+    payers = _take_quickly(_groups(sums), rows, books, excluded)
     lines = lines.with_columns(_spread(sums, payers))
     _tally(lines, books)
     ledger = _quick_ledger(lines)
@@ -59,30 +61,23 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
 
 def _spread(sums: pl.DataFrame, payers: list[str | None]) -> pl.Series:
     """The payer of each line, of that of its group."""
-    of_group = pl.Series("payer", payers, dtype=pl.String)
     places = sums.get_column("at_lines")
-    of_line = of_group.gather(
-        pl.int_range(sums.height, dtype=pl.UInt32, eager=True)
-        .repeat_by(places.list.len())
-        .explode()
-    )
-    return of_line.gather(places.explode().arg_sort()).alias("payer")
+    group = pl.int_range(sums.height, dtype=pl.UInt32, eager=True)
+    by_group = group.repeat_by(places.list.len()).explode()
+    of_line = by_group.clone().scatter(places.explode(), by_group)
+    return pl.Series("payer", payers, dtype=pl.String).gather(of_line)
 
 
-def _owing_by_key(books: Books, accounts: list[str]) -> list[str]:
-    """The accounts of which overage is kept by key: the next grant repays it."""
-    return [
-        name
-        for name in accounts
-        if (row := books.account(name)) is not None and any(key for _, key, _ in row.owed)
-    ]
+def _owes_by_key(row: BalanceRow) -> bool:
+    """Whether overage is kept by key: the next grant repays it."""
+    return any(key for _, key, _ in row.owed)
 
 
 def _sums(lines: pl.DataFrame, owing: list[str]) -> pl.DataFrame:
     """One row for each group. Eager group sums wrap silently, so their bound is checked first."""
     costs = lines.get_column("cost").to_physical()
     if lines.height:
-        most = max(abs(costs.max()), abs(costs.min()))  # type: ignore[arg-type]
+        most = max(abs(cast("int", costs.max())), abs(cast("int", costs.min())))
         assert most * lines.height < 10**38, most
     by_key = pl.col("account").is_in(owing) if owing else pl.lit(value=False)
     return (
@@ -138,18 +133,20 @@ _OVERAGE: Final = ""
 
 
 def _take_quickly(
-    groups: dict[str, list[Group]], count: int, books: Books, excluded: set[str]
+    groups: dict[str, list[Group]],
+    rows: dict[str, BalanceRow],
+    books: Books,
+    excluded: set[str],
 ) -> list[str | None]:
-    """Apply what fits; gives the payer of each of `count` groups, None for what goes the slow way.
+    """Apply what fits; gives the payer of each group by its place, None for what goes the slow way.
 
     Accounts that go the slow way join `excluded`.
     """
-    payers: list[str | None] = [None] * count
+    payers: list[str | None] = [None] * sum(map(len, groups.values()))
     for account, of_account in groups.items():
         if account in excluded:
             continue
-        row = books.account(account)
-        assert row is not None, account
+        row = rows[account]
         taken = take(row, of_account, books)
         if taken is None:
             excluded.add(account)

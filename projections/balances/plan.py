@@ -6,7 +6,7 @@ slow path. As long as a batch of an account's lines fits it, all lines of a key 
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,22 +24,46 @@ _EVER: Final = -1
 _ENDLESS: Final = 10**38
 
 
-@dataclass(slots=True)
-class Plan:
-    """Journal times below `until`, event times in [`start`, `end`), `room` units to consume.
+class Way(NamedTuple):
+    """Which grant pays for a scope's product; None: overage, which `plain` lines add to freely.
 
-    `first` is the grant that pays for a scope's product, None for overage; `plain` whether that
-    scope's lines need no look at limits, and its overage none at terms. Filled as they are asked.
+    `limited`: lines have to be looked at one by one.
     """
 
+    payer: GrantRow | None
+    plain: bool
+    limited: bool
+
+
+@dataclass(slots=True)
+class Plan:
+    """Journal times in [`since`, `until`), event times in [`start`, `end`), `room` to consume.
+
+    `contracts` are those (None: the wallet) whose day is open; `ways` by contract and product are
+    filled as they are asked for.
+    """
+
+    since: int
     until: int
     start: int
     end: int
     room: int
     payers: list[GrantRow]
-    first: dict[tuple[str, str], GrantRow | None] = field(default_factory=dict)
-    unlimited: dict[str, bool] = field(default_factory=dict)
-    plain: dict[str, bool] = field(default_factory=dict)
+    contracts: set[str | None] = field(default_factory=set)
+    ways: dict[tuple[str | None, str], Way] = field(default_factory=dict)
+
+    def holds(self, groups: list["Group"]) -> bool:
+        """Whether all of `groups` lie within the plan."""
+        for group in groups:
+            if not (
+                self.since <= group.begun
+                and group.clock < self.until
+                and self.start <= group.first
+                and group.last < self.end
+                and group.contract in self.contracts
+            ):
+                return False
+        return True
 
 
 class Group(msgspec.Struct, gc=False):
@@ -95,8 +119,9 @@ def plan_of(row: BalanceRow, time: int, books: Books) -> Plan:
     able = [grant for grant in row.grants if _could_pay(grant, time)]
     planned = all(grant.state == "active" for grant in able)
     zone = account_terms(row.terms.document).time_zone
-    _, day_end = today_in(zone, row.scopes[ACCOUNT].today)
+    day_start, day_end = today_in(zone, row.scopes[ACCOUNT].today)
     made = Plan(
+        day_start,
         min(_NEVER if row.due is None else row.due, day_end),
         start,
         end,
@@ -169,21 +194,22 @@ def take(row: BalanceRow, groups: list[Group], books: Books) -> list[GrantRow | 
     Gives the payer of each (None is overage), or None where they cross a boundary and nothing was
     done. A grant may be emptied exactly; overage must have started before.
     """
-    scopes = {group.scope for group in groups}
-    clock = max(group.clock for group in groups)
-    if not turn_quietly(row, scopes, min(group.begun for group in groups), clock):
+    plan: Plan | None = row.plan
+    if plan is None or not plan.holds(groups):
+        plan = _planned(row, groups, books)
+    if plan is None or plan.room < 0:
         return None
-    plan = plan_of(row, groups[0].first, books)
     payers: list[GrantRow | None] = []
     drawn: dict[str, int] = {}
     total = 0
     for group in groups:
-        if not _fits(row, plan, group):
+        way = plan.ways.get((group.contract, group.product)) or _way(row, plan, group, books)
+        payer, plain, limited = way
+        if limited or group.least < 0:
             return None
-        payer = _payer(row, plan, group, books)
         payers.append(payer)
         if payer is None:
-            if group.cost and not _owes_plainly(row, plan, group):
+            if group.cost and not (plain and _owes_already(row, group)):
                 return None
             continue
         total += group.cost
@@ -195,49 +221,41 @@ def take(row: BalanceRow, groups: list[Group], books: Books) -> list[GrantRow | 
     for payer, group in zip(payers, groups, strict=True):
         _move(row, payer, group)
     plan.room -= total
-    row.clock = clock
+    row.clock = max([group.clock for group in groups])
     return payers
 
 
-def _fits(row: BalanceRow, plan: Plan, group: Group) -> bool:
-    if group.clock >= plan.until or group.last >= plan.end or group.first < plan.start:
-        return False
-    if group.least < 0 or plan.room < 0:
-        return False
-    scope = group.scope
-    if scope not in plan.unlimited:
-        terms = terms_at(row, scope, group.first)
-        plan.unlimited[scope] = not terms.limits
-        # What a line owes is a matter of event time, the cap that is told of one of journal time.
-        plan.plain[scope] = terms.overage.plain and terms_now(row, scope).overage.mode != "cap"
-    return plan.unlimited[scope]
+def _planned(row: BalanceRow, groups: list[Group], books: Books) -> Plan | None:
+    """The plan that all of `groups` lie within, None where there is none."""
+    first, last = min(group.begun for group in groups), max(group.clock for group in groups)
+    if not turn_quietly(row, {group.scope for group in groups}, first, last):
+        return None
+    plan = plan_of(row, groups[0].first, books)
+    plan.contracts.update(group.contract for group in groups)
+    return plan if plan.holds(groups) else None
 
 
-def _owes_plainly(row: BalanceRow, plan: Plan, group: Group) -> bool:
+def _way(row: BalanceRow, plan: Plan, group: Group, books: Books) -> Way:
+    """The first grant in burn order pays for the group."""
+    scope, time = group.scope, group.first
+    terms = terms_at(row, scope, time)
+    tags = books.tags(group.product)
+    able = [g for g in plan.payers if belongs(g, scope) and admits(g, group.product, tags)]
+    payer = min(able, key=order_for(row, scope, time)) if able else None
+    # What a line owes is a matter of event time, the cap that is told of one of journal time.
+    plain = terms.overage.plain and terms_now(row, scope).overage.mode != "cap"
+    way = plan.ways[group.contract, group.product] = Way(payer, plain, bool(terms.limits))
+    return way
+
+
+def _owes_already(row: BalanceRow, group: Group) -> bool:
+    """Whether the group's overage goes on where some stands."""
     scope = group.scope
     counted = row.scopes[scope]
-    going_on = counted.overage > 0 and counted.period_end is not None
-    if not (plan.plain[scope] and going_on):
+    if counted.overage <= 0 or counted.period_end is None:
         return False
     owed = row.owed.get(owed_place(row, scope, group.key, group.first, group.clock))
     return owed is not None and owed.amount > 0
-
-
-def _payer(row: BalanceRow, plan: Plan, group: Group, books: Books) -> GrantRow | None:
-    """The first grant in burn order that pays for the group."""
-    place = (group.scope, group.product)
-    try:
-        return plan.first[place]
-    except KeyError:
-        tags = books.tags(group.product)
-        able = [
-            grant
-            for grant in plan.payers
-            if belongs(grant, group.scope) and admits(grant, group.product, tags)
-        ]
-        found = min(able, key=order_for(row, group.scope, group.first)) if able else None
-        plan.first[place] = found
-        return found
 
 
 def _move(row: BalanceRow, payer: GrantRow | None, group: Group) -> None:
