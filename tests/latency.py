@@ -15,6 +15,7 @@ meanwhile: that time is latency. Figures are late by at most the probe's own pol
 
 import multiprocessing
 import queue
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,7 @@ from projections.fold.connection import redis_client
 from projections.fold.position import OutputReader, decode_position
 from projections.fold.store import FIRST_NAMESPACE, base_key
 from schemas.frames import Vector, decode_ledger
+from schemas.times import SECOND
 from schemas.topics import LEDGER, MAX_RECORD_BYTES
 
 WINDOW_SECONDS: Final = 10
@@ -47,7 +49,7 @@ _DRAIN_SECONDS: Final = 30.0
 _PLACE: Final = ("journal_offset", "row")
 
 Counts = dict[tuple[int, int], int]
-"""How many events by (window, milliseconds)."""
+"""How many events by (second in which they were scheduled, milliseconds)."""
 
 
 def event_id(scheduled: int, number: int) -> str:
@@ -87,15 +89,17 @@ def merged(histograms: Iterable[Histogram]) -> Histogram:
 
 
 class LatencyProbe:
-    """Measures while it is open; `windows` are histograms by the start of the window, in seconds.
+    """Measures while it is open.
 
-    An event belongs to the window of `WINDOW_SECONDS` in which it was scheduled. `source` is the
-    CloudEvents source of the events to be measured. An event that ends in no line (a duplicate, a
-    refused or an unrated one) is not measured. Open it on topics that hold no such events yet.
+    `windows` are histograms by the start of the window of `WINDOW_SECONDS` in which the events were
+    scheduled, in seconds since the epoch; `worst` is the longest latency by the second in which
+    they were. `source` is the CloudEvents source of the events to be measured; one that ends in no
+    line (a duplicate, a refused or an unrated one) is not. Open it on topics without such events.
     """
 
     def __init__(self, settings: Settings, source: str) -> None:
         self.windows: dict[int, Histogram] = {}
+        self.worst: dict[int, int] = {}
         context: SpawnContext = multiprocessing.get_context("spawn")
         self._told: Queue[Counts] = context.Queue()
         self._stop = context.Event()
@@ -138,8 +142,10 @@ class LatencyProbe:
         self._process.join()
 
     def _add(self, counts: Counts) -> None:
-        for (window, milliseconds), count in counts.items():
+        for (second, milliseconds), count in counts.items():
+            window = second // WINDOW_SECONDS * WINDOW_SECONDS
             self.windows.setdefault(window, Histogram())[milliseconds] += count
+            self.worst[second] = max(milliseconds, self.worst.get(second, 0))
 
 
 @dataclass(slots=True)
@@ -165,17 +171,16 @@ class _Partition:
             self.waiting.append((self.reader.reached, instants))
 
     def settle(self, reached: Vector, now: int) -> Iterator[tuple[int, int, int]]:
-        """(window, milliseconds, count) of what the balances cover, `now` in microseconds."""
+        """(second, milliseconds, count) of what the balances cover, `now` in microseconds."""
         while self.waiting and self.waiting[0][0] <= reached:
             _, instants = self.waiting.popleft()
-            width = WINDOW_SECONDS * 1_000_000
-            window, taken = instants // width * WINDOW_SECONDS, (now - instants) // 1_000
-            found = pl.DataFrame({"window": window, "taken": taken})
-            yield from found.group_by("window", "taken").len().iter_rows()
+            taken = {"second": instants // SECOND, "taken": (now - instants) // 1_000}
+            yield from pl.DataFrame(taken).group_by("second", "taken").len().iter_rows()
 
 
 def _measure(settings: Settings, source: str, told: "Queue[Counts]", stop: Event) -> None:
     """The probe's process: until `stop`, and then until nothing comes and nothing waits."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever opened the probe says when it ends
     partitions = [_Partition() for _ in range(settings.partitions)]
     consumer, client = _consumer(settings), redis_client(settings.redis_url)
     told.put({})
@@ -224,8 +229,8 @@ def _settle(
             continue
         offset, row, ordinal = decode_position(answer.decode()).reached
         reached = (offset, row, ordinal << ORDINAL_BITS)
-        for window, milliseconds, count in partitions[number].settle(reached, now):
-            counts[window, milliseconds] += count
+        for second, milliseconds, count in partitions[number].settle(reached, now):
+            counts[second, milliseconds] += count
 
 
 def _consumer(settings: Settings) -> Consumer:
