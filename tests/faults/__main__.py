@@ -50,9 +50,6 @@ def main() -> int:
     results = strike(scenarios, kind, given.seed, title, console, quick=given.quick)
     console.print(f"{sum(each.holds for each in results)} of {len(results)} hold", end=", ")
     console.print(f"{time.monotonic() - started:.0f} s")
-    for result in results:
-        for difference in result.differences:
-            console.print(f"{result.scenario.name}: {difference}", markup=False, highlight=False)
     if given.report is not None:
         write_report(results, title, given.report)
     return 0 if all(result.holds for result in results) else 1
@@ -84,6 +81,10 @@ def strike(
             results.append(result)
             if not console.is_terminal:
                 console.print(" | ".join(cells(result)), markup=False)
+            for difference in result.differences:
+                live.console.print(
+                    f"{result.scenario.name}: {difference}", style="red", markup=False
+                )
         live.update(shown(results, title), refresh=True)
     return results
 

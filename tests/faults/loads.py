@@ -16,7 +16,7 @@ from tests.faults.flow import Flow
 from tests.faults.proof import expected, prove
 from tests.faults.scenario import LeftOut, Outcome, Run, scenario
 from tests.faults.waiting import advanced, pause, until
-from tests.soak.sampling import resident_kilobytes
+from tests.memory import resident_kilobytes
 from tests.system.pipeline import Pipeline
 from tests.system.traffic import Traffic
 

@@ -12,8 +12,8 @@ from tests.faults.waiting import advanced, advanced_everywhere, pause, until
 from tests.system.pipeline import Pipeline
 from tests.system.traffic import Traffic
 
-RATE: Final = 500
-PATIENCE_SECONDS: Final = 120
+RATE: Final = 1_000
+PATIENCE_SECONDS: Final = 180
 STORM_SECONDS: Final = 2.0
 MOST_EXTRA: Final = 4
 
