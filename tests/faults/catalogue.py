@@ -7,16 +7,20 @@ from tests.faults import crossing
 from tests.faults import copies
 from tests.faults import poison
 from tests.faults import loads
+from tests.faults import broker_faults
 from tests.faults import redis_faults
+from tests.faults import hangs
 
 # isort: on
 from tests.faults.scenario import SCENARIOS, chosen
 
 __all__ = [
     "SCENARIOS",
+    "broker_faults",
     "chosen",
     "copies",
     "crossing",
+    "hangs",
     "kills",
     "loads",
     "poison",

@@ -66,13 +66,13 @@ def flushed(run: Run, *patterns: str) -> Outcome:
         )
 
 
-@scenario("claims flushed", "all idempotency keys and admission's position deleted from Redis")
+@scenario("claims flushed", "all claims and admission's position deleted from Redis", quick=False)
 def claims_flushed(run: Run) -> Outcome:
     """Admission replays raw from its beginning: the same claims, and frames that readers skip."""
     return flushed(run, CLAIMS)
 
 
-@scenario("state flushed", "all rows and positions of rating and balances deleted from Redis")
+@scenario("state flushed", "rows and positions of the stages deleted from Redis", quick=False)
 def state_flushed(run: Run) -> Outcome:
     """Both fold their log again from its beginning: the same rows, and outputs that are skipped."""
     return flushed(run, *STATE)
