@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -75,7 +76,8 @@ class PostgresLedger:
             _command("worker", number, work.kafka, work.usage, database, *map(str, share))
             for number, share in enumerate(shares)
         ]
-        return [*workers, _command("relay", 0, work.kafka, work.alerts(self.name), database)]
+        relay = _command("relay", 0, work.kafka, work.alerts(self.name), database)
+        return [*workers, replace(relay, intake=False)]
 
     def servers(self) -> dict[str, int]:
         """The postmaster; its sessions are its children."""
@@ -83,7 +85,7 @@ class PostgresLedger:
             return {}
         return {self.name: self._server.process.pid}
 
-    def done(self, work: Work, ends: Mapping[int, int]) -> bool:
+    def done(self, work: Work, ends: Mapping[int, int]) -> bool:  # noqa: ARG002 - the protocol's
         """The positions were committed with what they stand for; then the outbox is to be empty."""
         rows = self._database.execute("SELECT partition, next FROM positions").fetchall()
         at: dict[int, int] = dict(rows)
