@@ -51,6 +51,7 @@ class Group:
             microseconds(settings.max_event_age), microseconds(settings.max_event_lead)
         )
         self.owned: dict[int, Owned] = {}
+        self.joined = False
         self.consumer = Consumer(_group_settings(settings))
         self.consumer.subscribe(
             [self._usage], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
@@ -97,6 +98,7 @@ class Group:
         except Stopped:
             places = []
         consumer.assign(places)
+        self.joined = True
 
     def _open(self, partition: int) -> TopicPartition:
         held = self._patience.until_done(lambda: self._held(partition))
@@ -136,6 +138,7 @@ class Group:
         self._forget(partitions)
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
+        self.joined = False
         for place in partitions:
             self.owned.pop(place.partition, None)
             self._control.disown(place.partition)

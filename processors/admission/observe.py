@@ -8,11 +8,13 @@ from typing import Protocol
 class Status:
     """The worker's state now. Times are of the monotonic clock, in seconds.
 
+    `joined` is whether its group has taken it in, perhaps with no partition.
     `waiting_for` names what the worker cannot reach ("Redis: …"), None when all is well; `lag` is
     how many usage records of each owned partition are not yet acknowledged in the journal.
     """
 
     waiting_for: str | None = None
+    joined: bool = False
     last_progress: float = 0.0
     partitions: tuple[int, ...] = ()
     lag: dict[int, int] = field(default_factory=dict)

@@ -56,7 +56,6 @@ def run_admission(
     """Run until SIGTERM or SIGINT; any error ends the process at once, with its exit code."""
     worker = AdmissionWorker(settings, _Metrics())
     status = _Status(worker.status)
-    status.joined = True  # librdkafka raises what keeps a member out of its group
 
     def stop(*_: object) -> None:
         status.stopping = True
@@ -65,7 +64,7 @@ def run_admission(
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     server = serve_health(status, health_host, health_port)
-    watch_progress(status, _Measure(settings, worker.status), progress_seconds)
+    watch_progress(status, _Measure(settings, worker.status, status), progress_seconds)
     try:
         Patience().run(lambda: check_eviction(redis_client(settings.redis_url)))
         worker.run()
@@ -77,14 +76,15 @@ def run_admission(
 class _Measure:
     """The watchdog's own look: acknowledged vectors in Redis against the ends of the log."""
 
-    def __init__(self, settings: AdmissionSettings, told: Status) -> None:
-        self._told = told
+    def __init__(self, settings: AdmissionSettings, told: Status, status: WorkerStatus) -> None:
+        self._told, self._status = told, status
         self._log = Log(settings.kafka, settings.topic_prefix)
         client = redis_client(settings.redis_url)
         width = microseconds(settings.dedupe_window)
         self._claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
 
     def __call__(self) -> tuple[object, int]:
+        self._status.joined = self._told.joined
         owned = list(self._told.partitions)
         held = {number: self._claims.held(number) for number in owned}
         reached = {number: at.vector[2] if at else 0 for number, at in held.items()}

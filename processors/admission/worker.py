@@ -106,6 +106,7 @@ class AdmissionWorker:
     def _step(self) -> None:
         self._outbox.poll()
         self._stamps.now()
+        self.status.joined = self._group.joined
         if self._group.acknowledge():
             self.status.last_progress = time.monotonic()
         try:

@@ -1,0 +1,64 @@
+"""A worker that a hanging client library keeps out of its group ends: it would never be missed."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from deploy.provision import create_topics
+from deploy.servers.apache import ApacheKafka
+from deploy.servers.embedded import Tansu
+from deploy.servers.find import Servers
+from deploy.servers.process import LOOPBACK, free_port
+from deploy.supervisor import worker
+from deploy.workers import WORKERS
+from schemas.errors import ProgressError
+from tests.faults.proxy import Direction, Proxy
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+PROGRESS_SECONDS: Final = 5
+END_SECONDS: Final = 120
+
+
+def broker_behind(proxy: Proxy, port: int, kind: str, folder: Path) -> ApacheKafka | Tansu:
+    """A broker whose clients come through the proxy."""
+    if kind == "embedded":
+        return Tansu(log=folder / "kafka.log", port=port, advertised=proxy.port)
+    return ApacheKafka(folder, log=folder / "kafka.log", advertised={port: proxy.port})
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_that_never_gets_into_its_group_ends(
+    name: str, servers: Servers, topic_prefix: str, tmp_path: Path
+) -> None:
+    """From the question for the group's coordinator on, every byte to Kafka is held."""
+    port = free_port()
+    with Proxy(port) as proxy, broker_behind(proxy, port, servers.kind, tmp_path / "kafka"):
+        kafka = f"{LOOPBACK}:{proxy.port}"
+        create_topics(kafka, topic_prefix, 1, 1)
+        trap = proxy.trap(Direction.REQUESTS, f"{topic_prefix}{name}".encode())
+        environment = {
+            "DRAWDOWN_KAFKA": kafka,
+            "DRAWDOWN_REDIS_URL": servers.redis_url,
+            "DRAWDOWN_TOPIC_PREFIX": topic_prefix,
+            "DRAWDOWN_KEY_PREFIX": topic_prefix,
+            "DRAWDOWN_PROGRESS_SECONDS": str(PROGRESS_SECONDS),
+            "DRAWDOWN_HEALTH_PORT": "0",
+        }
+        code = ended(name, environment)
+        assert trap.sprung.is_set()
+        assert code == ProgressError.exit_code
+
+
+def ended(name: str, environment: dict[str, str]) -> int:
+    """Run a worker until it ends; its exit code, or that of the SIGKILL which ended it."""
+    child = worker(name, environment)
+    everything = {**os.environ, **child.environment}
+    with subprocess.Popen(child.command, env=everything) as process:
+        try:
+            return process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
