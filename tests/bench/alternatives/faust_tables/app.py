@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import faust
-from faust.transport.producer import ProducerBuffer
+from mode import loop
 from msgspec.json import encode
 
 from tests.bench.alternatives.wallet import decode, draw, opened, pack, unpack
@@ -28,7 +28,6 @@ def application(
     guarantee: str,
 ) -> Any:
     """The application of one process; `member` names it for good, so that a restart takes over."""
-    ProducerBuffer.max_messages = 10_000  # 100: the stream stops for each hundred changes
     app = faust.App(
         group,
         broker=f"kafka://{kafka}",
@@ -49,7 +48,7 @@ def application(
         broker_heartbeat_interval=1,
         broker_commit_every=20_000,
         broker_commit_interval=1.0,
-        producer_linger=0.005,
+        producer_linger=0.05,
         producer_max_batch_size=1_000_000,
         producer_compression_type=None,
         stream_buffer_maxsize=16_384,
@@ -85,6 +84,7 @@ def application(
 def main() -> None:
     """Run until SIGTERM."""
     kafka, usage, alerts, group, folder, member, partitions, store, guarantee = sys.argv[1:]
+    loop.use("uvloop")
     app = application(
         kafka, usage, alerts, group, Path(folder), member, int(partitions), store, guarantee
     )
