@@ -1,10 +1,12 @@
 """Every section measures something real, and what it measures is exact. Never how fast."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.bench import comparison, keys, latency, recovery, throughput
+from tests.bench.servers import Kind
 from tests.bench.session import Session
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -12,19 +14,18 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    """A small one, on the embedded broker."""
-    return Session(tmp_path, "embedded", events=4_000, accounts=100, partitions=2)
+    """A small one, on servers of its own."""
+    kind: Kind = "apache" if os.environ.get("DRAWDOWN_TEST_SERVERS") == "apache" else "embedded"
+    return Session(tmp_path, kind, events=4_000, accounts=100, partitions=2)
 
 
-def test_both_loads_are_measured(session: Session) -> None:
-    section = throughput.run(session)
-    assert [row["load"] for row in section.rows] == ["plain", "rich"]
-    for row in section.rows:
-        assert 0 < row["events"] <= 3_000
-        assert row["events/s"] > 0
-        assert row["peak MB"] > 100
-        for name in ("admission-0", "rating-0", "balances-0", "redis", "broker"):
-            assert f"{name} " in row["of which"]
+def test_a_run_has_its_events_its_time_and_what_every_process_used(session: Session) -> None:
+    (row,) = throughput.run(session, ["rich"]).rows
+    assert 0 < row["events"] <= 3_000
+    assert row["events/s"] > 0
+    assert row["peak MB"] > 100
+    for name in ("admission-0", "rating-0", "balances-0", "redis", "broker"):
+        assert f"{name} " in row["of which"]
 
 
 def test_drawdown_is_exact_without_kills_and_after_them(session: Session) -> None:
@@ -35,8 +36,8 @@ def test_drawdown_is_exact_without_kills_and_after_them(session: Session) -> Non
 
 
 def test_latency_is_that_of_every_event(session: Session) -> None:
-    (row,) = latency.run(session, [500]).rows
-    assert row["events"] == pytest.approx(0.97 * 500 * 16, rel=0.5)
+    (row,) = latency.run(session, [1_000]).rows
+    assert 0 < row["events"] < 8_000
     assert 0 < row["p50"] <= row["p99"] <= row["p99.9"] <= row["longest"]
 
 

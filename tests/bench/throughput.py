@@ -4,16 +4,19 @@
 graduated prices, thresholds on every account, one account in ten depleted.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 from tests.bench.drawdown import Drawdown, Load
 from tests.bench.session import Row, Section, Session
 from tests.bench.speed import speed_of
 
-_LOADS: tuple[Load, ...] = ("plain", "rich")
+LOADS: Final[Sequence[Load]] = ("plain", "rich")
 
 
-def run(session: Session) -> Section:
+def run(session: Session, loads: Sequence[Load] = LOADS) -> Section:
     """Each load on a broker of its own."""
-    rows = [{"load": load, **_row(session, load)} for load in _LOADS]
+    rows = [{"load": load, **_row(session, load)} for load in loads]
     note = f"{session.accounts:,} accounts, {session.partitions} partitions, one worker a stage."
     return Section("throughput", "Throughput, end to end", note, rows)
 
