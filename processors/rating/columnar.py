@@ -148,7 +148,7 @@ def _plainly(stretch: pl.DataFrame, known: Known) -> list[Rated]:
 def _in_columns(batch: pl.DataFrame, documents: _Documents, known: Known) -> pl.DataFrame:
     contracts = batch.get_column("contract")
     usage = Usage(
-        batch.get_column("type").to_list(),
+        batch.get_column("type"),
         batch.get_column("account").to_list(),
         batch.get_column("time").to_list(),
         None if contracts.null_count() == len(contracts) else contracts.to_list(),

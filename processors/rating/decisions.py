@@ -25,14 +25,13 @@ _parties: Final = attrgetter("parties")
 
 def decide(start: int, stop: int, usage: Usage, known: Known, lines: Lines) -> None:
     """Append the rows of the usage from `start` to `stop`, those of one type after another's."""
-    types = usage.types[start:stop]
-    distinct = dict.fromkeys(types)
-    for event_type in distinct:
-        if event_type is None:  # a tick or a document, which usage need not wait for
-            continue
+    types = usage.types.slice(start, stop - start)
+    distinct = types.unique(maintain_order=True)
+    # Null is of a tick or a document, which usage need not wait for.
+    for event_type in distinct.drop_nulls():
         places: Sequence[int] = range(start, stop)
         if len(distinct) > 1:
-            places = [start + at for at, found in enumerate(types) if found == event_type]
+            places = [start + at for at in (types == event_type).fill_null(value=False).arg_true()]
         for meter, metered in _by_meter(known, event_type, places, usage):
             _decide_metered(meter, metered, usage, known, lines)
 
@@ -75,7 +74,7 @@ def _decide_metered(
     fields = read_fields(meter.layout, _taken(usage.data, events))
     units = [_units(meter, at, fields, len(events)) for at in range(len(meter.products))]
     dimensions = [fields.dimensions[name] for name in meter.dimensions]
-    if negative := _negative(fields):
+    if negative := fields.negative:
         refused = Decision(RatedKind.REFUSED, reason=str(Reason.NEGATIVE_QUANTITY))
         lines.add_all([events[at] for at in sorted(negative)], known.decisions.number(refused))
         kept = [at for at in range(len(events)) if at not in negative]
@@ -103,9 +102,9 @@ def _append(
         lines.parties.extend(chain.from_iterable(map(_parties, held)))
     keys = zip(map(_tariffs, held), *dimensions, strict=True)
     lines.codes.extend(chain.from_iterable(map(meter.__getitem__, keys)))
-    lines.events.extend(chain.from_iterable(zip(*[events] * count, strict=True)))
+    lines.events.extend(_woven([events] * count))
     lines.ordinals.extend(list(range(count)) * len(events))
-    lines.units.extend(chain.from_iterable(zip(*units, strict=True)))
+    lines.units.extend(_woven(units))
     if any(None in column for column in units):
         for at in range(first, len(lines.codes)):
             if lines.units[at] is None:
@@ -117,6 +116,16 @@ def _append(
         for at in range(first, len(lines.codes)):
             if decisions[lines.codes[at]].kind != RatedKind.LINE:
                 lines.units[at] = None  # the text of a value that will not be counted
+
+
+def _woven(columns: Sequence[Sequence[T]]) -> list[T]:
+    """The first of each column, then the second of each, and so on."""
+    if len(columns) == 1:
+        return list(columns[0])
+    woven: list[T] = [*columns[0]] * len(columns)
+    for at, column in enumerate(columns):
+        woven[at :: len(columns)] = column
+    return woven
 
 
 def _units(meter: Meter, at: int, fields: Fields, count: int) -> _Units:
@@ -137,12 +146,3 @@ def _taken(column: Sequence[T], places: Sequence[int]) -> Sequence[T]:
 
 def _at(column: Sequence[T], places: Sequence[int]) -> list[T]:
     return [column[at] for at in places]
-
-
-def _negative(fields: Fields) -> set[int]:
-    """The places of events with a negative value at any path."""
-    found: set[int] = set()
-    for column in fields.units.values():
-        if None in column or min(column, default=0) < 0:  # type: ignore[type-var,operator]
-            found |= {at for at, value in enumerate(column) if value is not None and value < 0}
-    return found

@@ -8,9 +8,10 @@ only integers are taken from msgspec: it reads others as floats, so their texts 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
+import polars as pl
 
 from projections.pricing import QUANTITY_LIMIT
 from projections.rates.extract import at_path, dimension_of, load_data, quantity_of
@@ -20,7 +21,6 @@ from schemas.numbers import QUANTITY_DECIMALS
 ONE: Final = 10**QUANTITY_DECIMALS
 _WHOLE_LIMIT: Final = QUANTITY_LIMIT // ONE
 _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError)
-_INTEGERS: Final = {int}
 
 
 class Layout(NamedTuple):
@@ -49,20 +49,23 @@ class Fields(NamedTuple):
     """Columns in the order of the events: units by value path, texts by dimension path.
 
     Units are None where there is no exact number within the limits. A dimension is its text or
-    `true`/`false` as a bool: `dimension_of` gives the text.
+    `true`/`false` as a bool: `dimension_of` gives the text. `negative` are the places of the events
+    with a negative value at any path.
     """
 
     units: Mapping[str, Sequence[int | None]]
     dimensions: Mapping[str, Sequence[str | bool | None]]
+    negative: set[int]
 
 
 def read_fields(layout: Layout, data: Sequence[bytes | None]) -> Fields:
     """What `layout` needs of each event's `data`."""
     values, dimensions = layout
     columns = _columns(layout, data)
-    units = {path: _units(path, columns[at], data) for at, path in enumerate(values)}
+    negative: set[int] = set()
+    units = {path: _units(path, columns[at], data, negative) for at, path in enumerate(values)}
     texts = {path: columns[len(values) + at] for at, path in enumerate(dimensions)}
-    return Fields(units, texts)
+    return Fields(units, texts, negative)
 
 
 def _columns(layout: Layout, data: Sequence[bytes | None]) -> list[list[Any]]:
@@ -98,12 +101,27 @@ def _row(layout: Layout, decode: Any, names: tuple[str, ...], raw: bytes | None)
     ]
 
 
-def _units(path: str, found: list[Any], data: Sequence[bytes | None]) -> Sequence[int | None]:
-    if set(map(type, found)) == _INTEGERS:
-        least, most = min(found), max(found)
-        if least >= -_WHOLE_LIMIT and most <= _WHOLE_LIMIT:
-            return [value * ONE for value in found]
-    return [_exact(path, value, raw) for value, raw in zip(found, data, strict=True)]
+def _units(
+    path: str, found: list[Any], data: Sequence[bytes | None], negative: set[int]
+) -> Sequence[int | None]:
+    """The units of a path; places of negative ones join `negative`."""
+    if _all_whole(found):
+        return [value * ONE for value in found]
+    units = [_exact(path, value, raw) for value, raw in zip(found, data, strict=True)]
+    negative.update(at for at, value in enumerate(units) if value is not None and value < 0)
+    return units
+
+
+def _all_whole(found: list[Any]) -> bool:
+    """Whether all are integers from 0 up to the limit (msgspec gives no bool where these are)."""
+    try:
+        numbers = pl.Series(found, dtype=pl.Int64, strict=True)
+    except (TypeError, OverflowError, UnicodeEncodeError):  # the last of a lone surrogate
+        return False
+    least, most = numbers.min(), numbers.max()
+    if numbers.null_count() or least is None or most is None:
+        return False
+    return cast("int", least) >= 0 and cast("int", most) <= _WHOLE_LIMIT
 
 
 def _exact(path: str, value: Any, raw: bytes | None) -> int | None:  # noqa: ANN401 - of JSON

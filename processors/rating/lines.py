@@ -10,6 +10,8 @@ from itertools import islice, repeat
 from operator import le
 from typing import Final, Generic, TypeVar
 
+import polars as pl
+
 from projections.pricing import Price
 from projections.rates.choice import EntityLimit
 from schemas.frames import RatedKind
@@ -110,7 +112,7 @@ class Usage:
     `contracts` None: no event names one.
     """
 
-    types: Sequence[str | None]
+    types: pl.Series
     accounts: Sequence[str]
     times: Sequence[int]
     contracts: Sequence[str | None] | None

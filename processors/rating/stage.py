@@ -122,8 +122,9 @@ def _observe(rated: pl.DataFrame, seconds: float) -> None:
     metrics.BATCH_ROWS.labels(STAGE).observe(rated.height)
     metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
     metrics.STEP_SECONDS.labels(STAGE, "fold").inc(seconds)
-    counted = rated.group_by("kind", "reason").len()
-    for kind, reason, count in counted.iter_rows():
+    others = rated.filter(pl.col("kind") != int(RatedKind.LINE))
+    metrics.EVENTS.labels(STAGE, "line").inc(rated.height - others.height)
+    for kind, reason, count in others.group_by("kind", "reason").len().iter_rows():
         metrics.EVENTS.labels(STAGE, reason or RatedKind(kind).name.lower()).inc(count)
 
 

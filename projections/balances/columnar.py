@@ -24,7 +24,9 @@ from schemas.frames import LEDGER_SCHEMA, RatedKind
 
 _PLACE: Final = ["journal_offset", "row", "ordinal"]
 _UNITS: Final = ("quantity", "cost")
-_GROUP: Final = ("account", "contract", "product", "of_match", "of_period")
+_SCOPE: Final = ("account", "contract", "product")
+_KEY: Final = ("match", "period")
+_SPANS: Final = ("first", "last", "begun", "at", "cost", "least")
 _FOLDED: Final = [int(kind) for kind in (RatedKind.LINE, RatedKind.TICK, RatedKind.DOCUMENT)]
 
 
@@ -43,11 +45,14 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
     is_line = kinds == int(RatedKind.LINE)
     lines = batch if is_line.all() else batch.filter(is_line)
     named = batch.get_column("account").filter(kinds == int(RatedKind.DOCUMENT)).to_list()
-    accounts = lines.get_column("account").unique(maintain_order=True).to_list()
+    sums = _sums(lines, [])
+    accounts = sums.get_column("account").unique(maintain_order=True).to_list()
     # A catalog document can change what any line draws from: then all lines go the slow way.
     excluded: set[str] = set(accounts if None in named else named)
     rows = books.accounts([*accounts, *sorted({name for name in named if name is not None})])
-    sums = _sums(lines, [name for name in accounts if name in rows and _owes_by_key(rows[name])])
+    owing = [name for name in accounts if name in rows and _owes_by_key(rows[name])]
+    if owing:
+        sums = _sums(lines, owing)
     payers = _take_quickly(_groups(sums), rows, books, excluded)
     lines = lines.with_columns(_spread(sums, payers))
     _tally(lines, books)
@@ -74,35 +79,37 @@ def _owes_by_key(row: BalanceRow) -> bool:
 
 
 def _sums(lines: pl.DataFrame, owing: list[str]) -> pl.DataFrame:
-    """One row for each group. Eager group sums wrap silently, so their bound is checked first."""
+    """One row for each group: by contract and product, and by key where overage is kept so."""
     costs = lines.get_column("cost").to_physical()
     if lines.height:
+        # Eager group sums wrap silently, so their bound is checked first.
         most = max(abs(cast("int", costs.max())), abs(cast("int", costs.min())))
         assert most * lines.height < 10**38, most
-    by_key = pl.col("account").is_in(owing) if owing else pl.lit(value=False)
-    return (
-        lines.with_row_index("at_lines")
-        .with_columns(
-            pl.when(by_key).then("match").alias("of_match"),
-            pl.when(by_key).then("period").alias("of_period"),
+    columns = lines.select(*_SCOPE, "time", "at", costs.alias("cost")).with_row_index("at_lines")
+    keys = [*_SCOPE]
+    if owing:
+        by_key = lines.get_column("account").is_in(owing)
+        columns = columns.with_columns(
+            pl.when(by_key).then(lines.get_column(name)).alias(f"of_{name}") for name in _KEY
         )
-        .group_by(*_GROUP, maintain_order=True)
-        .agg(
-            pl.col("time").min().alias("first"),
-            pl.col("time").max().alias("last"),
-            pl.col("at").min().alias("begun"),
-            pl.col("at").max(),
-            pl.col("cost").to_physical().sum(),
-            pl.col("cost").to_physical().min().alias("least"),
-            pl.col("at_lines"),
-        )
+        keys += [f"of_{name}" for name in _KEY]
+    return columns.group_by(*keys, maintain_order=True).agg(
+        pl.col("time").min().alias("first"),
+        pl.col("time").max().alias("last"),
+        pl.col("at").min().alias("begun"),
+        pl.col("at").max(),
+        pl.col("cost").sum(),
+        pl.col("cost").min().alias("least"),
+        pl.col("at_lines"),
     )
 
 
 def _groups(sums: pl.DataFrame) -> dict[str, list[Group]]:
     """By account, each with its place in the sums."""
     groups: dict[str, list[Group]] = {}
-    for place, (account, *fields) in enumerate(sums.drop("at_lines").iter_rows()):
+    names = [name for name in (*_SCOPE, *_SPANS, "of_match", "of_period") if name in sums.columns]
+    columns = (sums.get_column(name).to_list() for name in names)
+    for place, (account, *fields) in enumerate(zip(*columns, strict=True)):
         groups.setdefault(account, []).append(Group(place, *fields))
     return groups
 

@@ -78,14 +78,14 @@ class Group(msgspec.Struct, gc=False):
     place: int
     contract: str | None
     product: str
-    match: str | None
-    period: int | None
     first: int
     last: int
     begun: int
     clock: int
     cost: int
     least: int
+    match: str | None = None
+    period: int | None = None
 
     @property
     def scope(self) -> str:

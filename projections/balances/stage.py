@@ -45,7 +45,7 @@ class BalancesFold:
             folded = fold(batch, self._books)
             _observe(batch, folded, time.perf_counter() - started)
             metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(
-                time.time() - (batch.get_column("at").max() or 0) / 1e6  # type: ignore[operator]
+                time.time() - batch.get_column("at").item(-1) / 1e6
             )
         return self._outputs(folded)
 
