@@ -9,6 +9,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 _TIMEOUT_SECONDS: Final = 30.0
+_COORDINATOR_MOVES: Final = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 
 
 def create(kafka: str, topic: str, partitions: int, config: Mapping[str, str]) -> None:
@@ -60,13 +65,18 @@ class Committed:
     _consumer: Consumer | None = field(default=None, repr=False)
 
     def offsets(self, topic: str, partitions: int) -> dict[int, int]:
-        """The next offset of each partition, 0 where nothing was committed."""
+        """The next offset of each partition, 0 where none was committed or nobody can say."""
         if self._consumer is None:
             self._consumer = Consumer(
                 {"bootstrap.servers": self.kafka, "group.id": self.group, "log_level": 3}
             )
         asked = [TopicPartition(topic, number) for number in range(partitions)]
-        found = self._consumer.committed(asked, timeout=_TIMEOUT_SECONDS)
+        try:
+            found = self._consumer.committed(asked, timeout=_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() not in _COORDINATOR_MOVES:
+                raise
+            return dict.fromkeys(range(partitions), 0)
         return {at.partition: max(at.offset, 0) for at in found}
 
     def close(self) -> None:

@@ -39,8 +39,9 @@ public final class Job {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(10))));
         streams.start();
         ended.await();
-        // Not exit(): its shutdown hooks would wait for a close that may wait for a broken thread.
-        Runtime.getRuntime().halt(streams.state() == KafkaStreams.State.ERROR ? 1 : 0);
+        if (streams.state() == KafkaStreams.State.ERROR) {
+            System.exit(1);
+        }
     }
 
     static Topology topology(Properties properties) {
