@@ -5,8 +5,7 @@ Only what is surely accepted is taken here, and with the same values; all else i
 can swallow their neighbours); what is done in columns is checking and comparing.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import compress
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,6 +16,7 @@ from processors.admission.envelope import (
     MAX_ATTRIBUTE,
     NULL,
     Envelope,
+    Headers,
     decode_envelope,
     instant,
     is_id,
@@ -26,7 +26,7 @@ from processors.admission.envelope import (
 from processors.admission.examine import BAD_TIMESTAMP, Examiner, is_tick
 from processors.admission.metered import SIGNED
 from processors.admission.record import Records
-from schemas.frames import JournalKind
+from schemas.frames import JOURNAL_SCHEMA, JournalKind
 from schemas.partition import partition_of
 from schemas.times import TimeError
 from schemas.topics import MAX_INPUT_BYTES
@@ -35,7 +35,16 @@ _TO_SECOND: Final = len("2026-01-01T00:00:00")
 _FRACTION: Final = r"^(\.[0-9]{1,6})?Z$"
 _FRACTION_DIGITS: Final = 6
 _SIGNED_TEXT: Final = SIGNED.pattern.decode()
+_AT_ONCE: Final = 1_000
 _UNREAD: Final = Envelope("", "", "", "", "", "")
+"""Stands for what is left to `Examiner.usage`: no check lets it pass."""
+
+_ENVELOPE: Final = pl.Schema(
+    dict.fromkeys(
+        ("specversion", "account", "source", "id", "type", "time", "contract"), pl.String()
+    )
+    | {"data": pl.Binary()}
+)
 _NULLS: Final = pl.Series([NULL], dtype=pl.Binary)
 
 
@@ -52,73 +61,75 @@ class Common(NamedTuple):
 
 def common(examiner: Examiner, records: Records) -> Common:
     """Examine `records`, which follow what the examiner knows of the catalog."""
-    found, odd = _decoded(records)
-    places = [records.offsets, records.received_at, list(range(len(records)))]
-    if odd:
-        plain = [index not in odd for index in range(len(records))]
-        found = list(compress(found, plain))
-        places = [list(compress(column, plain)) for column in places]
-    offset, received_at, at = (pl.Series(column, dtype=pl.Int64) for column in places)
-    words: dict[str, list[str] | list[str | None]] = {
-        "account": [each.subject for each in found],
-        "source": [each.source for each in found],
-        "id": [each.id for each in found],
-        "type": [each.type for each in found],
-        "time": [each.time for each in found],
-        "contract": [each.contract for each in found],
-    }
-    texts = {name: pl.Series(name, column, dtype=pl.String) for name, column in words.items()}
-    data = pl.Series("data", [bytes(each.data) or None for each in found], dtype=pl.Binary)
-    rows = pl.DataFrame(
-        [
-            pl.repeat(int(JournalKind.USAGE), len(found), dtype=pl.UInt8, eager=True).alias("kind"),
-            offset.alias("offset"),
-            received_at.alias("received_at"),
-            *(texts | {"time": _instants(texts["time"])}).values(),
-            data.set(data == _NULLS, None),
-        ]
+    rows = _decoded(records)
+    rows = rows.with_columns(
+        pl.repeat(int(JournalKind.USAGE), len(records), dtype=pl.UInt8, eager=True).alias("kind"),
+        pl.Series("offset", records.offsets, dtype=pl.Int64),
+        pl.Series("received_at", records.received_at, dtype=pl.Int64),
+        _instants(rows["time"]),
     )
-    fine = _fine(examiner, rows, words)
-    if {each.specversion for each in found} - {"1.0"}:
-        fine &= pl.Series([each.specversion == "1.0" for each in found], dtype=pl.Boolean)
-    if not fine.all():
-        odd.update(at.filter(~fine).to_list())
-        rows, at = rows.filter(fine), at.filter(fine)
-    return Common(rows, at, sorted(odd))
+    fine = _fine(examiner, rows)
+    at = pl.Series("at", range(len(records)), dtype=pl.Int64)
+    rows = rows.select(JOURNAL_SCHEMA.names())
+    if fine.all():
+        return Common(rows, at, [])
+    return Common(rows.filter(fine), at.filter(fine), at.filter(~fine).to_list())
 
 
-def _decoded(records: Records) -> tuple[list[Envelope], set[int]]:
-    """Each record's envelope as msgspec reads it, and those to be examined one by one.
+def _decoded(records: Records) -> pl.DataFrame:
+    """The attributes of each record's envelope as msgspec reads it; all are empty where it cannot.
 
-    In place of an envelope that cannot be read stands an empty one.
+    A few records at a time: what Python makes of them is still in the processor's cache when it is
+    laid in columns, which halves the time.
     """
-    values = [value or b"" for value in records.values]
-    found: list[Envelope] = []
-    odd: set[int] = set()
-    for value in values:
-        try:
-            found.append(decode_envelope(value))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            odd.add(len(found))
-            found.append(_UNREAD)
-    odd.update(_unusual(values))
-    if any(records.headers):
-        for index, headers in enumerate(records.headers):
-            if headers and (is_tick(headers) or not is_structured(headers)):
-                odd.add(index)
-    return found, odd
+    pieces = [pl.DataFrame(schema=_ENVELOPE)]
+    for start in range(0, len(records), _AT_ONCE):
+        values = [value or b"" for value in records.values[start : start + _AT_ONCE]]
+        found: list[Envelope] = []
+        for value in values:
+            try:
+                found.append(decode_envelope(value))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                found.append(_UNREAD)
+        for index in _unusual(values, records.headers[start : start + _AT_ONCE]):
+            found[index] = _UNREAD
+        pieces.append(_columns(found))
+    return pl.concat(pieces)
 
 
-def _unusual(values: Sequence[bytes]) -> Iterable[int]:
-    """Records whose size, characters or depth have to be looked at."""
-    joined = b"".join(values)
+def _columns(found: Sequence[Envelope]) -> pl.DataFrame:
+    data = pl.Series([bytes(each.data) or None for each in found], dtype=pl.Binary)
+    return pl.DataFrame(
+        {
+            "specversion": [each.specversion for each in found],
+            "account": [each.subject for each in found],
+            "source": [each.source for each in found],
+            "id": [each.id for each in found],
+            "type": [each.type for each in found],
+            "time": [each.time for each in found],
+            "contract": [each.contract for each in found],
+            "data": data.set(data == _NULLS, None),
+        },
+        schema=_ENVELOPE,
+    )
+
+
+def _unusual(values: Sequence[bytes], headers: Sequence[Headers | None]) -> Iterator[int]:
+    """Which records' headers, size, characters or depth have to be looked at."""
+    if any(headers):
+        for index, named in enumerate(headers):
+            if named and (is_tick(named) or not is_structured(named)):
+                yield index
     if max(map(len, values), default=0) > MAX_INPUT_BYTES:
         yield from (i for i, value in enumerate(values) if len(value) > MAX_INPUT_BYTES)
+    joined = b"".join(values)
     if not joined.isascii():
         yield from (i for i, v in enumerate(values) if not (v.isascii() or is_utf8(v)))
     for bracket in (b"{", b"["):
         if bracket in joined:
-            yield from (i for i, v in enumerate(values) if v.count(bracket) > DEPTH // 2)
+            counts = [value.count(bracket) for value in values]
+            if max(counts) > DEPTH // 2:
+                yield from (i for i, count in enumerate(counts) if count > DEPTH // 2)
 
 
 def _instants(texts: pl.Series) -> pl.Series:
@@ -141,13 +152,8 @@ def _second(text: str) -> int | None:
         return None
 
 
-def _fine(
-    examiner: Examiner, rows: pl.DataFrame, words: Mapping[str, list[str] | list[str | None]]
-) -> pl.Series:
-    """Which rows pass every check of `decode_structured` and `Examiner.usage`, as a mask.
-
-    `words` are the columns of texts once more, for what is best asked once for each text.
-    """
+def _fine(examiner: Examiner, rows: pl.DataFrame) -> pl.Series:
+    """Which rows pass every check of `decode_structured` and `Examiner.usage`, as a mask."""
     received_at, time = rows["received_at"], rows["time"]
     window = examiner.window
     fine = (
@@ -161,16 +167,18 @@ def _fine(
         return is_id(account) and partition_of(account, examiner.partitions) == examiner.partition
 
     checks: dict[str, Callable[[str], bool]] = {
+        "specversion": "1.0".__eq__,
         "account": is_ours,
         "source": _is_attribute,
         "type": _is_attribute,
         "contract": is_id,
     }
     for name, is_fine in checks.items():
-        bad = [text for text in set(words[name]) if text is not None and not is_fine(text)]
+        texts = rows[name].unique().to_list()
+        bad = [text for text in texts if text is not None and not is_fine(text)]
         if bad:
             fine &= ~rows[name].is_in(bad).fill_null(value=False)
-    if examiner.metered.meters(words["type"]):
+    if examiner.metered.meters(rows["type"].unique()):
         fine &= ~rows["data"].cast(pl.String).str.contains(_SIGNED_TEXT).fill_null(value=False)
     return fine
 

@@ -15,6 +15,7 @@ import polars as pl
 
 KEY_BYTES: Final = 16
 CONTENT_BYTES: Final = 6
+_AT_ONCE: Final = 1_000  # few enough to be hashed while they are in the processor's cache
 _KEY: Final = blake2b(digest_size=KEY_BYTES, person=b"drawdown.claim")
 _CONTENT: Final = blake2b(digest_size=CONTENT_BYTES, person=b"drawdown.body")
 
@@ -52,9 +53,11 @@ def _digests(
     sizes = [pl.col(n).str.len_chars().cast(pl.String).fill_null("-1") for n in (first, second)]
     texts = (pl.col(first), pl.col(second).fill_null(""), last)
     joined = pl.concat_str(sizes[0], pl.lit(":"), sizes[1], pl.lit(":"), *texts)
+    column = rows.select(joined.cast(pl.Binary)).to_series()
     digests, copy = [], empty.copy
-    for text in rows.select(joined.cast(pl.Binary)).to_series().to_list():
-        digest = copy()
-        digest.update(text)
-        digests.append(digest.digest())
+    for start in range(0, len(column), _AT_ONCE):
+        for text in column.slice(start, _AT_ONCE).to_list():
+            digest = copy()
+            digest.update(text)
+            digests.append(digest.digest())
     return digests

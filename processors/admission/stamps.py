@@ -38,18 +38,23 @@ class Stamps:
         Raises ConfigurationError when the broker should stamp records and does not.
         """
         stamps = [message.timestamp() for message in messages]
-        if any(kind != TIMESTAMP_LOG_APPEND_TIME for kind, _ in stamps):
-            return received(messages, [self._checked(*stamp) for stamp in stamps])
-        return received(messages, [milliseconds * 1_000 for _, milliseconds in stamps])
+        kinds = {kind for kind, _ in stamps}
+        received_at = [milliseconds * 1_000 for _, milliseconds in stamps]
+        if kinds <= {TIMESTAMP_LOG_APPEND_TIME}:
+            return received(messages, received_at)
+        if self._only_append:
+            raise ConfigurationError(
+                f"{messages[0].topic()} does not use LogAppendTime: set its"
+                ' message.timestamp.type, or broker_time to "create" for trying'
+            )
+        known = TIMESTAMP_NOT_AVAILABLE not in kinds and min(received_at) >= 0
+        if not known or max(received_at) > self._latest:
+            received_at = [self._checked(*stamp) for stamp in stamps]
+        return received(messages, received_at)
 
     def _checked(self, kind: int, milliseconds: int) -> int:
         stamp = milliseconds * 1_000
         if kind == TIMESTAMP_LOG_APPEND_TIME:
             return stamp
-        if self._only_append:
-            raise ConfigurationError(
-                "a topic does not use LogAppendTime: set message.timestamp.type of the usage,"
-                ' credits and catalog topics, or broker_time to "create" for trying'
-            )
         usable = kind != TIMESTAMP_NOT_AVAILABLE and 0 <= stamp <= self._latest
         return stamp if usable else BAD_TIMESTAMP

@@ -32,6 +32,7 @@ from schemas.errors import LogUnavailable
 from schemas.frames import Source
 from schemas.topics import CATALOG, CREDITS, USAGE
 
+FETCH: Final = 2_000
 POLL_SECONDS: Final = 0.05
 ASKED_SECONDS: Final = 0.002
 CONTROL_SECONDS: Final = 5.0
@@ -110,7 +111,7 @@ class AdmissionWorker:
         if self._group.acknowledge():
             self.status.last_progress = time.monotonic()
         try:
-            self._intake(self._consume())
+            self._read()
             self._control.read()
             answered, self._question = self._question, None
             ends = answered.ends.answer() if answered else {}
@@ -125,12 +126,18 @@ class AdmissionWorker:
             self.status.waiting_for = None
         self._tick()
 
-    def _consume(self) -> Sequence[Message]:
+    def _read(self) -> None:
+        """Take what has arrived, so few at a time that the processor's cache holds them."""
         seconds = ASKED_SECONDS if self._question and not self._held_up else POLL_SECONDS
-        try:
-            return self._group.consumer.consume(self._settings.batch, seconds)
-        except KafkaException as error:
-            raise map_error(error.args[0]) from error
+        for _ in range(0, self._settings.batch, FETCH):
+            try:
+                messages = self._group.consumer.consume(FETCH, seconds)
+            except KafkaException as error:
+                raise map_error(error.args[0]) from error
+            self._intake(messages)
+            if len(messages) < FETCH:
+                return
+            seconds = 0
 
     def _intake(self, messages: Sequence[Message]) -> None:
         fetched = Fetched(messages)
