@@ -1,14 +1,21 @@
 # make demo   the pipeline on a generated day of usage, on embedded servers
 # make test   lint, unit tests, integration tests (embedded; and Apache Kafka + redis-server where they are)
-# make bench  events per second, end to end
+# make faults every fault on real servers, each reconciled to zero difference (FAULTS="--quick", "--list")
+# make soak   MINUTES=60 at a fixed rate with random faults: memory, lag and latency stay flat
+# make bench  events per second, latency, memory, recovery (BENCH="all": the alternatives too; "--help")
 # Needs Python 3.11 or later and make; everything else goes into .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+TOOLS := .venv/.tools
+
+MINUTES ?= 60
+FAULTS ?=
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit embedded apache bench clean
+.PHONY: help venv tools demo test lint unit embedded apache faults soak bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -22,6 +29,12 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local,test]'
 	@touch $@
 
+tools: $(TOOLS)
+
+$(TOOLS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local,test,bench]'
+	@touch $@
+
 demo: venv
 	$(BIN)/drawdown demo
 
@@ -29,28 +42,34 @@ demo: venv
 test: lint unit
 	$(MAKE) --no-print-directory -j2 embedded apache
 
-lint: venv
+lint: tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: venv
+unit: tools
 	$(BIN)/python -m pytest -q -n auto -m 'not integration'
 
-embedded: venv
+embedded: tools
 	DRAWDOWN_TEST_SERVERS=embedded $(BIN)/python -m pytest -q -m integration
 
 # In CI a missing server is a failure; elsewhere this part is left out, and says so.
-apache: venv
+apache: tools
 	@if [ "$$CI" = true ] || $(BIN)/python -m deploy.servers.find; then \
 	  DRAWDOWN_TEST_SERVERS=apache $(BIN)/python -m pytest -q -m integration; \
 	else \
 	  echo "Left out: the integration tests on Apache Kafka and redis-server (see above)."; \
 	fi
 
-bench: venv
-	$(BIN)/python -m tests.bench
+faults: tools
+	$(BIN)/python -m tests.faults $(FAULTS)
+
+soak: tools
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+bench: tools
+	$(BIN)/python -m tests.bench $(BENCH)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
