@@ -28,6 +28,7 @@ from schemas.topics import CREDITS, JOURNAL, USAGE
 
 ANSWER_SECONDS = 10.0
 _FENCED = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}  # noqa: SLF001
+_FATAL = KafkaError._FATAL  # noqa: SLF001 - as a message tells it: `fatal()` is false there
 _CUT = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
 
 
@@ -55,7 +56,7 @@ def map_error(error: KafkaError) -> DrawdownError:
         return LogReplacedError(
             f"the log does not hold the offset admission stands at: {error.str()}"
         )
-    if error.fatal():
+    if error.fatal() or code == _FATAL:
         return LogError(f"Kafka: {error.str()}")
     return LogUnavailable(f"Kafka: {error.str()}")
 
@@ -96,7 +97,7 @@ class Fetched:
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's name for it
             self.ends[message.partition() or 0] = message.offset() or 0
-        elif self._failure is None:
+        elif self._failure is None or error.code() == _FATAL:
             self._failure = error
 
     def check(self) -> None:
