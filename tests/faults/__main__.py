@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -24,6 +25,9 @@ from tests.faults.catalogue import SCENARIOS, chosen
 from tests.faults.runner import Result, Runner
 from tests.faults.scenario import Scenario
 from tests.faults.table import cells, shown, write_report
+
+QUIET_SECONDS: Final = 10
+"""Between lines of progress where there is no terminal."""
 
 
 def main() -> int:
@@ -66,6 +70,7 @@ def strike(
 ) -> list[Result]:
     """Run them all; where there is no terminal, a line each instead of the growing table."""
     results: list[Result] = []
+    told_at = 0.0
     with (
         tempfile.TemporaryDirectory(prefix="drawdown-faults-", ignore_cleanup_errors=True) as name,
         open_servers(kind) as servers,
@@ -73,9 +78,13 @@ def strike(
     ):
 
         def told(scenario: str, line: str) -> None:
+            nonlocal told_at
             if console.is_terminal:
                 at_hand = Text(f"{len(results) + 1} of {len(scenarios)}, {scenario}: {line}")
                 live.update(Group(shown(results, title), at_hand), refresh=True)
+            elif time.monotonic() - told_at > QUIET_SECONDS:
+                told_at = time.monotonic()
+                console.print(f"{scenario}: {line}", markup=False)
 
         for result in Runner(servers, Path(name), seed, quick, told).run(scenarios):
             results.append(result)

@@ -49,7 +49,7 @@ def hot_account(run: Run) -> Outcome:
     return Outcome(1, flow.sent, recoveries, differences, note)
 
 
-@scenario("slow consumer", "each worker stands still while producers go on; then it catches up")
+@scenario("slow consumer", "each worker stands still, producers go on, it catches up", quick=False)
 def slow_consumer(run: Run) -> Outcome:
     """None may hold more than a bound, however much waits for it."""
     if resident_kilobytes(os.getpid()) is None:
@@ -80,7 +80,7 @@ def slow_consumer(run: Run) -> Outcome:
     return Outcome(len(WORKERS), traffic.count, recoveries, differences, note)
 
 
-@scenario("slow servers", "broker and Redis stand still three quarters of the time")
+@scenario("slow servers", "broker and Redis stop three quarters of the time", quick=False)
 def slow_servers(run: Run) -> Outcome:
     """Alerts, ledger and commits go out slowly: what comes in must wait, in bounded memory."""
     seconds, rate = run.pick(60, 10), 2_000
