@@ -120,7 +120,7 @@ class EndOffsets:
     def answer(self) -> dict[tuple[str, int], int]:
         """Wait for the answer, by (topic, partition). Raises LogUnavailable."""
         try:
-            return {
+            ends = {
                 (place.topic, place.partition): answer.result(ANSWER_SECONDS).offset
                 for place, answer in self._answers.items()
             }
@@ -128,6 +128,9 @@ class EndOffsets:
             raise map_error(error.args[0]) from error
         except TimeoutError as error:
             raise LogUnavailable("no answer about end offsets") from error
+        if any(end < 0 for end in ends.values()):  # librdkafka's way to tell that none came
+            raise LogUnavailable("no answer about end offsets")
+        return ends
 
 
 def partition_count(admin: AdminClient, settings: AdmissionSettings) -> int:

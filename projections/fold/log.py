@@ -1,8 +1,8 @@
 """Looking at the log without consuming it: bounds, topic ids, single records, whole partitions."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
@@ -12,16 +12,20 @@ from projections.fold.position import Position, check_log
 from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES
 
+K = TypeVar("K")
 _TIMEOUT_SECONDS: Final = 20.0
 _AGAIN_SECONDS: Final = 0.1
-_STALE: Final = (
+_ASK_SECONDS: Final = 5.0
+_PASSING: Final = (
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError._NOENT,  # noqa: SLF001 - "No leaders found"
+    KafkaError._TIMED_OUT,  # noqa: SLF001
 )
-"""The partition has no leader yet, or the client knows the one of before a broker's restart."""
+"""The partition has no leader yet, or the client knows the one of before a broker's restart, or its
+connection has fallen silent, which a request that is not answered has closed."""
 Headers = list[tuple[str, bytes | None]]
 Read = tuple[int, int, bytes, bytes | None, Headers]
 """Offset, timestamp in milliseconds, value, key and headers of one record."""
@@ -41,10 +45,11 @@ class Log:
     def topic_id(self, topic: str) -> str:
         """The broker's id of the topic: another one after it was deleted and created again."""
         name = self.name(topic)
-        futures = self._admin.describe_topics(
-            TopicCollection([name]), request_timeout=_TIMEOUT_SECONDS
+        wanted = TopicCollection([name])
+        described = self._ask(
+            topic, lambda: self._admin.describe_topics(wanted, request_timeout=_ASK_SECONDS)
         )
-        return str(_result(futures[name], name).topic_id)
+        return str(described[name].topic_id)
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 where there is no such topic."""
@@ -98,15 +103,22 @@ class Log:
         asked = {TopicPartition(name, number): spec for number in partitions}
         if not asked:
             return {}
+        answered = self._ask(
+            topic, lambda: self._admin.list_offsets(asked, request_timeout=_ASK_SECONDS)
+        )
+        return {place.partition: answer.offset for place, answer in answered.items()}
+
+    def _ask(self, topic: str, question: Callable[[], Mapping[K, object]]) -> dict[K, Any]:
+        """The answers, by what was asked about; asked again while what is wrong may pass."""
         give_up = time.monotonic() + _TIMEOUT_SECONDS
         while True:
-            futures = self._admin.list_offsets(asked, request_timeout=_TIMEOUT_SECONDS)
+            futures = question()
             try:
-                return {at.partition: _result(each, name).offset for at, each in futures.items()}
+                return {about: _result(each, self.name(topic)) for about, each in futures.items()}
             except LogUnavailable as error:
                 late = time.monotonic() > give_up
                 # To ask for the partitions makes the client ask who leads them, too.
-                if late or not _is_stale(error) or not self.partitions(topic):
+                if late or not _is_passing(error) or not self.partitions(topic):
                     raise
             time.sleep(_AGAIN_SECONDS)
 
@@ -176,14 +188,17 @@ class Log:
         )
 
 
-def _is_stale(error: LogUnavailable) -> bool:
+def _is_passing(error: LogUnavailable) -> bool:
     cause = error.__cause__
-    return isinstance(cause, KafkaException) and cause.args[0].code() in _STALE
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _PASSING
 
 
 def _result(future: object, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
     try:
-        return future.result(timeout=_TIMEOUT_SECONDS)  # type: ignore[attr-defined]
+        result = future.result(timeout=_TIMEOUT_SECONDS)  # type: ignore[attr-defined]
+        if getattr(result, "offset", 0) < 0:  # librdkafka's way to tell that no answer came
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001, TRY301
+        return result  # noqa: TRY300
     except (KafkaException, TimeoutError) as error:
         code = error.args[0].code() if isinstance(error, KafkaException) else None
         hint = " (no such topic)" if code == KafkaError.UNKNOWN_TOPIC_OR_PART else ""

@@ -33,8 +33,8 @@ from tests.system.traffic import Traffic
 
 MOST_SECONDS: Final = 180
 """A worker that has made no progress by then hangs for ever, for all we care."""
-HUNG_SECONDS: Final = 20
-"""How long a server hangs: past every session, not past the patience of the workers."""
+HUNG_SECONDS: Final = (20, 20, 90)
+"""How long a server hangs: past every session; the last time past the workers' patience, too."""
 UNDER_WAY_SECONDS: Final = 1.0
 
 Apart = Mapping[str, Mapping[str, str]]
@@ -109,12 +109,12 @@ def silence(pipeline: Pipeline, proxy: Proxy, name: str) -> Recovery:
 
 def stopped(run: Run, servers: Servers, server: ServerProcess) -> Outcome:
     """SIGSTOP a server; after SIGCONT, measure all workers."""
-    rounds = run.pick(3, 1)
-    with traffic_on(run, servers, rounds * (HUNG_SECONDS + 20)) as (pipeline, flow, traffic):
+    rounds = HUNG_SECONDS[: run.pick(None, 1)]
+    with traffic_on(run, servers, sum(rounds) + 20 * len(rounds)) as (pipeline, flow, traffic):
         found = []
-        for number in range(rounds):
-            run.progress(f"round {number + 1} of {rounds}")
-            found += stop(pipeline, server, HUNG_SECONDS)
+        for seconds in rounds:
+            run.progress(f"for {seconds} s")
+            found += stop(pipeline, server, seconds)
             pause(pipeline, 2)
         flow.stop()
         return outcome(run, pipeline, traffic, flow, found)

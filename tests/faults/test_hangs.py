@@ -1,4 +1,4 @@
-"""A worker that a hanging client library keeps out of its group ends: it would never be missed."""
+"""A worker that is kept out of its group ends; whoever looks at the log asks a second time."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from deploy.provision import create_topics
 from deploy.servers.apache import ApacheKafka
@@ -14,7 +15,11 @@ from deploy.servers.find import Servers
 from deploy.servers.process import LOOPBACK, free_port
 from deploy.supervisor import worker
 from deploy.workers import WORKERS
-from schemas.errors import ProgressError
+from processors.admission.kafka import EndOffsets
+from projections.fold.connection import kafka_client
+from projections.fold.log import Log
+from schemas.errors import LogUnavailable, ProgressError
+from schemas.topics import USAGE
 from tests.faults.proxy import Direction, Proxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -50,6 +55,36 @@ def test_a_worker_that_never_gets_into_its_group_ends(
         code = ended(name, environment)
         assert trap.sprung.is_set()
         assert code == ProgressError.exit_code
+
+
+def test_a_silent_connection_is_given_up(
+    servers: Servers, topic_prefix: str, tmp_path: Path
+) -> None:
+    """What was asked is asked again, on another connection, and so answered in time."""
+    port = free_port()
+    with Proxy(port) as proxy, broker_behind(proxy, port, servers.kind, tmp_path / "kafka"):
+        kafka = f"{LOOPBACK}:{proxy.port}"
+        create_topics(kafka, topic_prefix, 1, 1)
+        log = Log(kafka, topic_prefix)
+        for ask in (log.topic_id, log.partitions, lambda topic: log.bounds(topic, [0])):
+            known = ask(USAGE.name)
+            proxy.silence()
+            assert ask(USAGE.name) == known
+
+
+def test_no_answer_about_the_ends_is_no_end(
+    servers: Servers, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The client tells a time-out as an offset of -1001, and of no error."""
+    port = free_port()
+    with Proxy(port) as proxy, broker_behind(proxy, port, servers.kind, tmp_path / "kafka"):
+        kafka = f"{LOOPBACK}:{proxy.port}"
+        create_topics(kafka, topic_prefix, 1, 1)
+        admin, place = AdminClient(kafka_client(kafka)), (topic_prefix + USAGE.name, 0)
+        assert EndOffsets(admin, [place]).answer() == {place: 0}
+        proxy.hold()
+        with pytest.raises(LogUnavailable):
+            EndOffsets(admin, [place]).answer()
 
 
 def ended(name: str, environment: dict[str, str]) -> int:
