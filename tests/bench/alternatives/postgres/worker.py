@@ -8,6 +8,7 @@ successor waits for it by the advisory locks, then begins where the positions sa
 same records again changes nothing, because the key is unique.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +23,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from tests.bench.alternatives.wallet import decode
 
-_BATCH: Final = 20_000
+_BATCH: Final = 50_000
 _WAIT_SECONDS: Final = 0.1
 _KEY_BYTES: Final = 16
 _APPLY: Final = Path(__file__).with_name("apply.sql").read_text(encoding="utf-8")
@@ -117,4 +118,5 @@ def run(kafka: str, topic: str, database: str, partitions: Sequence[int]) -> Non
 
 
 if __name__ == "__main__":
+    gc.disable()  # records come by the ten thousand and make no cycles: looking for them is waste
     run(sys.argv[1], sys.argv[2], sys.argv[3], [int(number) for number in sys.argv[4:]])
