@@ -55,7 +55,7 @@ def killed(
         trial.start()
         with sending(trial, path, rate) as sender:
             done = _kill(trial, moments, victims)
-            sender.wait()
+            trial.outlive(sender)
         trial.wait(trial.ends(), _ALL_SECONDS)
         return Killed(done, trial.verdict(expected))
 

@@ -50,7 +50,7 @@ def _measure(session: Session, rate: int) -> Row:
         with LatencyProbe(drawdown.pipeline.settings, _SOURCE) as probe:
             started = time.monotonic()
             with sending(trial, path, rate) as sender:
-                sender.wait()
+                trial.outlive(sender)
             sent = time.monotonic() - started
             trial.wait(trial.ends(), _SETTLE_SECONDS)
     windows = [probe.windows[start] for start in sorted(probe.windows)]

@@ -1,6 +1,7 @@
 """One contender at work on one broker: prepared, loaded, started, and asked how far it is."""
 
 import secrets
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,6 +52,12 @@ class Trial:
         """Where the topic of usage ends."""
         log = Log(self.work.kafka, self.work.prefix)
         return log.ends(USAGE.name, range(self.work.partitions))
+
+    def outlive(self, process: "subprocess.Popen[bytes]") -> None:
+        """Restart what ends until `process`, which is not one of them, has ended."""
+        while process.poll() is None:
+            self.supervisor.poll()
+            time.sleep(POLL_SECONDS)
 
     def done(self, ends: Mapping[int, int]) -> bool:
         """Whether all below `ends` is applied; restarts what has ended."""
