@@ -163,7 +163,6 @@ def _in_columns(batch: pl.DataFrame, documents: _Documents, known: Known) -> pl.
 def _decide(batch: pl.DataFrame, documents: _Documents, usage: Usage, known: Known) -> Lines:
     """The rows of the batch, from one document that concerns rating to the next."""
     lines, start = Lines(), 0
-    places = batch.select("kind", "at", "account", "data", "journal_offset", "row")
     for at in (batch.get_column("kind") != int(JournalKind.USAGE)).arg_true().to_list():
         document = documents.get(at)
         if document is None:
@@ -172,7 +171,7 @@ def _decide(batch: pl.DataFrame, documents: _Documents, usage: Usage, known: Kno
         if isinstance(document, _CONCERNING):
             decide(start, at, usage, known, lines)
             start = at + 1
-        taken = _take(document, places.row(at, named=True), known)
+        taken = _take(document, batch.row(at, named=True), known)
         if isinstance(taken, Refusal):
             refused = Decision(RatedKind.REFUSED, reason=str(taken.reason))
             lines.add_all((at,), known.decisions.number(refused))

@@ -75,12 +75,10 @@ def _in_columns(quantity: pl.Series, terms: pl.DataFrame) -> tuple[pl.Series, pl
     """The cost of every line that columns can price, and which are to be priced singly."""
     large = ~pl.col("flat") & (pl.col("units") > SMALL) & ~pl.col("counted")
     multiplied = pl.when("flat").then(pl.lit(1, pl.Int128)).otherwise("units")
-    frame = (
-        terms.with_columns(units=quantity)
-        .with_columns(single=(pl.col("single") & ~pl.col("counted")) | large, times=multiplied)
-        # What is too large is not multiplied: an Int128 would wrap in silence.
-        .with_columns(pl.when(~pl.col("single")).then("times").alias("times"))
-    )
-    product = (pl.col("times") * pl.col("amount")).cast(_WHOLE)
-    cost = frame.select((product / pl.col("size").cast(_WHOLE)).to_physical().alias("cost"))
-    return cost.to_series(), frame.get_column("single")
+    single = (pl.col("single") & ~pl.col("counted")) | large
+    # What is too large is not multiplied: an Int128 would wrap in silence.
+    times = pl.when(~single).then(multiplied)
+    product = (times * pl.col("amount")).cast(_WHOLE)
+    cost = (product / pl.col("size").cast(_WHOLE)).to_physical()
+    frame = terms.hstack([quantity.alias("units")]).select(cost=cost, single=single)
+    return frame.get_column("cost"), frame.get_column("single")

@@ -76,8 +76,10 @@ def rated_frame(rated: Sequence[Rated]) -> pl.DataFrame:
 
 def _in_decimals(units: pl.DataFrame) -> pl.DataFrame:
     """Amounts as decimals instead of their units; exact, no value is converted."""
-    decimals = [pl.col(name).reinterpret(dtype=dtype) for name, dtype in _SCALES.items()]
-    return units.with_columns(decimals).select(RATED_SCHEMA.names())
+    return units.select(
+        pl.col(name).reinterpret(dtype=_SCALES[name]) if name in _SCALES else pl.col(name)
+        for name in RATED_SCHEMA
+    )
 
 
 def _entities(lines: Lines, usage: Usage, known: Known) -> pl.Series:

@@ -1,6 +1,7 @@
 """Rating as a stage: journal frames in, rated frames out, what could not be priced beside them."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -122,9 +123,11 @@ def _observe(rated: pl.DataFrame, seconds: float) -> None:
     metrics.BATCH_ROWS.labels(STAGE).observe(rated.height)
     metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
     metrics.STEP_SECONDS.labels(STAGE, "fold").inc(seconds)
-    others = rated.filter(pl.col("kind") != int(RatedKind.LINE))
+    is_line = rated.get_column("kind") == int(RatedKind.LINE)
+    others = rated.clear() if is_line.all() else rated.filter(~is_line)
     metrics.EVENTS.labels(STAGE, "line").inc(rated.height - others.height)
-    for kind, reason, count in others.group_by("kind", "reason").len().iter_rows():
+    ended = zip(others.get_column("kind"), others.get_column("reason"), strict=True)
+    for (kind, reason), count in Counter(ended).items():
         metrics.EVENTS.labels(STAGE, reason or RatedKind(kind).name.lower()).inc(count)
 
 

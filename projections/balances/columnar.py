@@ -66,10 +66,10 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
 
 def _spread(sums: pl.DataFrame, payers: list[str | None]) -> pl.Series:
     """The payer of each line, of that of its group."""
-    places = sums.get_column("at_lines")
-    group = pl.int_range(sums.height, dtype=pl.UInt32, eager=True)
-    by_group = group.repeat_by(places.list.len()).explode()
-    of_line = by_group.clone().scatter(places.explode(), by_group)
+    number = pl.int_range(pl.len(), dtype=pl.UInt32)
+    lines = sums.select(group=number, at="at_lines").explode("at")
+    group, at = lines.get_columns()
+    of_line = group.clone().scatter(at, group)
     return pl.Series("payer", payers, dtype=pl.String).gather(of_line)
 
 
@@ -174,18 +174,21 @@ def _quick_ledger(lines: pl.DataFrame) -> pl.DataFrame:
         lines = lines.filter(pl.col("payer").is_not_null())
     free = pl.col("cost").to_physical() == pl.lit(0, pl.Int128)
     overage = (pl.col("payer") == _OVERAGE) & ~free
-    return lines.with_columns(
-        pl.col("ordinal") * (1 << ORDINAL_BITS),
-        pl.when(overage).then(_OF_OVERAGE).otherwise(_OF_GRANT).alias("posting"),
-        pl.when(~free & (pl.col("payer") != _OVERAGE)).then("payer").alias("grant"),
-        pl.col("cost").alias("amount"),
-        pl.lit(None, pl.Boolean).alias("unauthorised"),
-        pl.lit(None, pl.String).alias("reference"),
-    ).select(*LEDGER_SCHEMA)
+    own = {
+        "ordinal": pl.col("ordinal") * (1 << ORDINAL_BITS),
+        "posting": pl.when(overage).then(_OF_OVERAGE).otherwise(_OF_GRANT),
+        "grant": pl.when(~free & (pl.col("payer") != _OVERAGE)).then("payer"),
+        "amount": pl.col("cost"),
+        "unauthorised": pl.lit(None, pl.Boolean),
+        "reference": pl.lit(None, pl.String),
+    }
+    return lines.select(own.get(name, pl.col(name)).alias(name) for name in LEDGER_SCHEMA)
 
 
 def _slow_rows(batch: pl.DataFrame, lines: pl.DataFrame, excluded: set[str]) -> pl.DataFrame:
     """What the reference folds: ticks, documents, and all lines of the accounts that need it."""
+    if lines.height == batch.height and lines.get_column("payer").null_count() == 0:
+        return batch.clear()
     is_line = pl.col("kind") == int(RatedKind.LINE)
     if lines.get_column("payer").null_count() == 0:
         return batch.filter(pl.col("kind").is_in(_FOLDED) & ~is_line)

@@ -220,8 +220,8 @@ def take(row: BalanceRow, groups: list[Group], books: Books) -> list[GrantRow | 
         return None
     for payer, group in zip(payers, groups, strict=True):
         _move(row, payer, group)
+    _spend(row, groups)
     plan.room -= total
-    row.clock = max([group.clock for group in groups])
     return payers
 
 
@@ -259,17 +259,24 @@ def _owes_already(row: BalanceRow, group: Group) -> bool:
 
 
 def _move(row: BalanceRow, payer: GrantRow | None, group: Group) -> None:
-    cost, scope = group.cost, group.scope
-    row.scopes[ACCOUNT].spent += cost
-    if scope != WALLET:
-        row.scopes[scope].spent += cost
     if payer is not None:
-        payer.remaining -= cost
-        payer.consumed += cost
+        payer.remaining -= group.cost
+        payer.consumed += group.cost
         if not payer.remaining:
             row.plan = None
-    elif cost:
-        counted = row.scopes[scope]
-        counted.overage += cost
-        counted.added += cost
-        row.owed[owed_place(row, scope, group.key, group.first, group.clock)].amount += cost
+    elif group.cost:
+        counted = row.scopes[group.scope]
+        counted.overage += group.cost
+        counted.added += group.cost
+        place = owed_place(row, group.scope, group.key, group.first, group.clock)
+        row.owed[place].amount += group.cost
+
+
+def _spend(row: BalanceRow, groups: list[Group]) -> None:
+    spent = 0
+    for group in groups:
+        spent += group.cost
+        row.clock = max(row.clock, group.clock)
+        if group.contract is not None:
+            row.scopes[group.contract].spent += group.cost
+    row.scopes[ACCOUNT].spent += spent
