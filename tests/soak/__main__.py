@@ -35,7 +35,8 @@ def main() -> int:
     )
     logging.disable(logging.WARNING)  # that a killed worker was restarted is no news here
     course, interrupted = Course(options), Event()
-    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: interrupted.set())
     with TemporaryDirectory(prefix="drawdown-soak-", ignore_cleanup_errors=True) as folder:
         try:
             soak(course, Path(folder), _tell, interrupted.is_set)
