@@ -2,7 +2,7 @@
 
 Exact when nothing fails; after SIGKILL it has not been shown. Its transactions hold the changelogs,
 alerts and offsets, but RocksDB is written at once and not taken back with them: a key may then be
-found as seen whose usage was never committed. `store="memory://"` restores from the changelogs only.
+found as seen whose usage was never committed. `store="memory://"` restores from changelogs only.
 """
 
 import json
