@@ -9,8 +9,8 @@ from tests.latency import WINDOW_SECONDS, Histogram, merged
 from tests.soak.injector import Struck
 from tests.soak.sampling import Sample
 
-RECOVERED_MILLISECONDS: Final = 2_000
-"""Events are in their balance within this again: what a fault has struck has recovered."""
+IN_TIME_MILLISECONDS: Final = (2_000, 10_000)
+"""The least and the most that `in_time` allows, however fast or slow the machine is."""
 _STEADY_SECONDS: Final = 3
 _BEFORE_SECONDS: Final = WINDOW_SECONDS
 _AFTER_SECONDS: Final = WINDOW_SECONDS
@@ -43,13 +43,28 @@ class Quarters:
         return self.last <= self.first * times + plus
 
 
-def recovery(fault: Struck, worst: Mapping[int, int], start: int, seconds: float) -> Recovery:
-    """By the longest latency in each second: `worst` counts from the epoch, as `start` does."""
+def in_time(windows: Mapping[int, Histogram], until: float) -> int:
+    """Milliseconds in which an event counts as in time: twice the p99.9 of the calm `until` then.
+
+    Before the first fault that is; `until` counts as the windows do.
+    """
+    least, most = IN_TIME_MILLISECONDS
+    calm = merged(each for at, each in windows.items() if at + WINDOW_SECONDS <= until)
+    return min(max(least, 2 * calm.percentile(999)), most)
+
+
+def recovery(
+    fault: Struck, worst: Mapping[int, int], start: int, seconds: float, bound: int
+) -> Recovery:
+    """By the longest latency in each second: `worst` counts from the epoch, as `start` does.
+
+    Recovered is what is `in_time`, within `bound` milliseconds, for some seconds in a row.
+    """
     longest, steady = 0, 0
     for second in range(int(fault.at), int(seconds)):
         found = worst.get(start + second)
         longest = max(longest, found or 0)
-        steady = steady + 1 if found is not None and found <= RECOVERED_MILLISECONDS else 0
+        steady = steady + 1 if found is not None and found <= bound else 0
         if steady == _STEADY_SECONDS and second >= fault.until:
             back = second + 1 - _STEADY_SECONDS
             return Recovery(fault, max(0.0, back - fault.at), longest)

@@ -23,7 +23,7 @@ Row = Sequence[object]
 
 
 def write(course: Course, folder: Path) -> None:
-    """`summary.md`, `memory.csv` (kilobytes), `lag.csv`, `latency.csv` and `faults.csv`."""
+    """`summary.md`, and as CSV: memory in kilobytes, lag, latency, its longest, faults."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "summary.md").write_text(summary(course), encoding="utf-8")
     _write_samples(folder / "memory.csv", (*PROCESSES, *HARNESS), course.memory)
@@ -34,6 +34,8 @@ def write(course: Course, folder: Path) -> None:
     )
     header = ["second", "events", *(f"{name}_ms" for name in _PERCENTILES), "longest_ms"]
     _write_csv(folder / "latency.csv", header, windows)
+    seconds = ([at - course.start, longest] for at, longest in sorted(course.worst.items()))
+    _write_csv(folder / "longest.csv", ["second", "longest_ms"], seconds)
     faults = (
         [each.fault.name, f"{each.fault.at:.1f}", f"{each.fault.until:.1f}", *_recovered(each)]
         for each in recoveries(course)

@@ -7,7 +7,15 @@ import pytest
 
 from deploy.reading.report import Report
 from tests.latency import Histogram
-from tests.soak.figures import Quarters, Recovery, latency_quarters, quarters, quiet, recovery
+from tests.soak.figures import (
+    Quarters,
+    Recovery,
+    in_time,
+    latency_quarters,
+    quarters,
+    quiet,
+    recovery,
+)
 from tests.soak.injector import Struck
 from tests.soak.plan import blows, plan
 from tests.soak.report import passed, summary
@@ -88,7 +96,7 @@ def test_a_backlog_that_stays_fails() -> None:
 def test_a_fault_without_recovery_fails() -> None:
     course = flat_course()
     course.worst |= dict.fromkeys(range(START + 600, START + SECONDS), 2_500)
-    assert failures(course)[0] == "in time again within 60 s of each fault"
+    assert failures(course)[0] == "in time (2.0 s) again within 60 s of each fault"
 
 
 @pytest.mark.parametrize("part", ["sums", "reconciliation", "nothing proved"])
@@ -108,13 +116,20 @@ def test_recovery_is_when_three_seconds_in_a_row_are_in_time() -> None:
     """A second in time between late ones is none; nor is one in which nothing was measured."""
     fault = Struck("restart redis", 10.0, 14.0)
     worst = {10: 9_000, 11: 8_000, 12: 2_000, 13: 6_000, 15: 1_000, 16: 1_000, 17: 1_000}
-    assert recovery(fault, worst, 0, 30) == Recovery(fault, 5.0, 9_000)
-    assert recovery(fault, worst, 0, 17) == Recovery(fault, None, 9_000)
+    assert recovery(fault, worst, 0, 30, 2_000) == Recovery(fault, 5.0, 9_000)
+    assert recovery(fault, worst, 0, 17, 2_000) == Recovery(fault, None, 9_000)
+
+
+@pytest.mark.parametrize(("calm", "expected"), [(100, 2_000), (1_500, 3_000), (60_000, 10_000)])
+def test_in_time_is_twice_what_is_usual_before_the_first_fault(calm: int, expected: int) -> None:
+    """A slow machine is measured by itself, within limits; what a fault delays does not count."""
+    windows = {0: Histogram([calm]), 10: Histogram([9_000])}
+    assert in_time(windows, 15) == expected
 
 
 def test_a_fault_that_nobody_noticed_has_recovered_at_once() -> None:
     fault = Struck("kill rating", 10.2, 10.2)
-    assert recovery(fault, dict.fromkeys(range(30), 5), 0, 30) == Recovery(fault, 0.0, 5)
+    assert recovery(fault, dict.fromkeys(range(30), 5), 0, 30, 2_000) == Recovery(fault, 0.0, 5)
 
 
 def test_quiet_windows_lie_clear_of_every_fault() -> None:
