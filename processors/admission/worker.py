@@ -59,6 +59,7 @@ class AdmissionWorker:
         self._stamps = Stamps(settings)
         self._lag_due = 0.0
         self._question: Question | None = None
+        self._writing: Writing | None = None
         self._held_up = False
         self._usage = settings.topic(USAGE)
         self._credits, self._catalog = settings.topic(CREDITS), settings.topic(CATALOG)
@@ -81,6 +82,7 @@ class AdmissionWorker:
             try:
                 while not self._stopping:
                     self._step()
+                self._finish()
             except Stopped:
                 pass
             self._group.finish(DRAIN_SECONDS)
@@ -111,7 +113,8 @@ class AdmissionWorker:
         if self._group.acknowledge():
             self.status.last_progress = time.monotonic()
         try:
-            self._read()
+            self._read()  # while Redis still answers the last round
+            self._finish()
             self._control.read()
             answered, self._question = self._question, None
             ends = answered.ends.answer() if answered else {}
@@ -128,7 +131,11 @@ class AdmissionWorker:
 
     def _read(self) -> None:
         """Take what has arrived, so few at a time that the processor's cache holds them."""
-        seconds = ASKED_SECONDS if self._question and not self._held_up else POLL_SECONDS
+        seconds = POLL_SECONDS
+        if self._writing is not None:
+            seconds = 0
+        elif self._question is not None and not self._held_up:
+            seconds = ASKED_SECONDS
         for _ in range(0, self._settings.batch, FETCH):
             try:
                 messages = self._group.consumer.consume(FETCH, seconds)
@@ -184,9 +191,16 @@ class AdmissionWorker:
                 before, asked = asked, self._writer.begin(owned, runs)
                 if before is not None:
                     self._writer.finish(before)
-        if asked is not None:
-            self._writer.finish(asked)
+        self._writing = asked
         self._held_up = bool(answered.owned) and asked is None
+
+    def _finish(self) -> None:
+        """Write what the last round asked claims for, unless its partition was taken away."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            partition = writing.owned.examiner.partition
+            if self._group.owned.get(partition) is writing.owned:
+                self._writer.finish(writing)
 
     def _tick(self) -> None:
         now = time.monotonic()
