@@ -74,6 +74,11 @@ class _Transport(driver.Transport):
     host: "FaustHost"
 
 
+class _App(faust.App):
+    def _create_directories(self) -> None:
+        """None: there are no tables, and a worker may run where it cannot write."""
+
+
 class FaustHost:
     """Runs one stage until SIGTERM or SIGINT, or until an error ends the process.
 
@@ -137,7 +142,7 @@ class FaustHost:
 
     def _app(self) -> faust.App:
         settings = self._settings
-        app = faust.App(
+        app = _App(
             settings.group,
             broker=f"kafka://{settings.kafka}",
             store="memory://",
