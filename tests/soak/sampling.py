@@ -1,12 +1,10 @@
 """What is looked at every few seconds: memory of each process, and the lag of each stage."""
 
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
 from deploy.reading.lag import measure
@@ -15,6 +13,7 @@ from deploy.servers.find import Servers
 from deploy.settings import Settings
 from deploy.workers import WORKERS
 from schemas.errors import DrawdownError
+from tests.memory import resident_kilobytes
 from tests.system.pipeline import Pipeline
 
 SAMPLE_SECONDS: Final = 5.0
@@ -22,7 +21,6 @@ PROCESSES: Final = (*WORKERS, "broker", "redis")
 """Those whose memory must stay flat."""
 HARNESS: Final = ("sender", "probe", "harness")
 STAGES: Final = ("admission", "rating", "balances")
-_PAGE_KILOBYTES: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +41,8 @@ def memory(
     pids = {name: pipeline.pid(name) for name in WORKERS} | dict(harness)
     for name, server in (("broker", servers.broker), ("redis", servers.store)):
         pids[name] = None if server is None else server.process.pid
-    sizes = {name: _resident_kilobytes(pid) for name, pid in pids.items() if pid is not None}
+    sizes = {name: resident_kilobytes(pid) for name, pid in pids.items() if pid is not None}
     return Sample(second, {name: size for name, size in sizes.items() if size is not None})
-
-
-def _resident_kilobytes(pid: int) -> int | None:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_KILOBYTES
-    except (FileNotFoundError, ProcessLookupError):
-        return None
 
 
 class LagWatch:
