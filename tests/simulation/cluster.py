@@ -14,6 +14,7 @@ from schemas.topics import TOPICS
 from tests.simulation.clock import Clock
 from tests.simulation.log import Broker
 from tests.simulation.node import Killed
+from tests.simulation.odds import drawn
 from tests.simulation.processes import PREFIX, Admission, Folding, Process
 from tests.simulation.producer import Producer
 from tests.simulation.redis import State
@@ -39,12 +40,13 @@ class Cluster:
     def __init__(self, seed: int, strike: Between | None = None) -> None:
         self.strike = strike
         self.chance = Random(seed)
+        self.odds = drawn(self.chance)
         self.chaos = True
         self.trace: list[tuple[object, ...]] = []
         self.passed: Counter[Between] = Counter()
         self.struck: Counter[Between] = Counter()
         self.partitions = 1 if self.chance.random() < 0.7 else 2
-        self.broker = Broker(Clock(START))
+        self.broker = Broker(Clock(START), self.odds.slow)
         for topic in TOPICS:
             self.broker.create(topic.name, topic.partitions or self.partitions)
         self.state = State()
@@ -165,7 +167,7 @@ class Cluster:
             dedupe_window=WINDOW,
             tick_busy_seconds=often,
             tick_idle_seconds=seldom,
-            batch=self.chance.randint(5, 40),
+            batch=self.chance.randint(1, self.odds.batch),
         )
 
     def _name(self, stage: str) -> str:

@@ -20,9 +20,13 @@ class Stored:
 
 @dataclass
 class Broker:
-    """All topics of one world. An offset is a record's place in its partition."""
+    """All topics of one world. An offset is a record's place in its partition.
+
+    Of the topic `slow`, little of what is sent lands at a time.
+    """
 
     clock: Clock
+    slow: str | None = None
     topics: dict[str, list[list[Stored]]] = field(default_factory=dict)
 
     def create(self, topic: str, partitions: int) -> None:

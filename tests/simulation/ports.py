@@ -23,6 +23,7 @@ from tests.simulation.admin import AdminClient
 from tests.simulation.consumer import Consumer
 from tests.simulation.log import Broker
 from tests.simulation.node import Node
+from tests.simulation.odds import Odds
 from tests.simulation.producer import Producer
 from tests.simulation.redis import Redis, State
 
@@ -63,16 +64,16 @@ class Inline:
 
 @contextmanager
 def installed(
-    broker: Broker, state: State, starting: Callable[[], Node], keep: int
+    broker: Broker, state: State, starting: Callable[[], Node], odds: Odds
 ) -> Iterator[None]:
-    """Clients made meanwhile belong to the process that `starting` names; folds `keep` rows."""
+    """Clients made meanwhile belong to the process that `starting` names."""
 
     def consumer(config: dict[str, object]) -> Consumer:
         return Consumer(broker, starting(), config)
 
     def producer(_config: dict[str, object]) -> Producer:
         node: Any = starting()
-        made = Producer(broker, node)
+        made = Producer(broker, node, odds.landing)
         node.producer = made
         return made
 
@@ -80,12 +81,9 @@ def installed(
         return AdminClient(broker, starting())
 
     clock = broker.clock
-    redis = SimpleNamespace(
-        Redis=SimpleNamespace(from_url=lambda *_, **__: Redis(state, starting()))
-    )
     ports: list[tuple[Any, str, object]] = [
         (worker, "AdminClient", admin),
-        (worker, "redis", redis),
+        (worker, "redis_client", lambda _url: Redis(state, starting())),
         (worker, "time", clock),
         (outbox, "Producer", producer),
         (control, "Consumer", consumer),
@@ -100,8 +98,8 @@ def installed(
         (retry, "time", clock),
         (stage, "time", clock),
         *((module, "parse_document", _parsed) for module in _PARSING),
-        (rating, "CACHED_ROWS", keep),
-        (balances, "CACHED_ROWS", keep),
+        (rating, "CACHED_ROWS", odds.kept),
+        (balances, "CACHED_ROWS", odds.kept),
     ]
     before = [getattr(module, name) for module, name, _ in ports]
     for module, name, port in ports:

@@ -22,6 +22,7 @@ from schemas.errors import DrawdownError
 from schemas.topics import CATALOG, CREDITS, USAGE
 from tests.simulation.log import Broker
 from tests.simulation.node import Killed
+from tests.simulation.odds import Odds
 from tests.simulation.producer import Producer
 from tests.simulation.redis import Redis, State
 
@@ -35,6 +36,7 @@ class Surroundings(Protocol):
     """The world, as its processes see it."""
 
     chance: Random
+    odds: Odds
     chaos: bool
     broker: Broker
     state: State
@@ -151,7 +153,7 @@ class Folding(Process):
         )
         log = Log("memory")
         found = log.check(self.kind.reads.name, self.number, store.open() or Position())
-        self.producer = Producer(world.broker, self)
+        self.producer = Producer(world.broker, self, world.odds.landing)
         fold = self.kind.make_fold(self.number, found, store)
         self.partition = StagePartition(fold, store, _Outbox(self.producer), found)
         self.cursor = found.offset

@@ -34,11 +34,13 @@ class _Sent:
 class Producer:
     """An idempotent producer: each partition's records land in the order in which they were sent.
 
-    What lands when is the world's choice (`land`); a report is given by `poll`, later.
+    What lands when is the world's choice (`land`): at most `landing` records at a poll, as long as
+    there is chaos; a report is given by `poll`, later.
     """
 
     broker: Broker
     node: Node
+    landing: int = 4
     queues: dict[Place, deque[_Sent]] = field(default_factory=dict)
     reports: deque[tuple[_Sent, KafkaError | None]] = field(default_factory=deque)
 
@@ -65,12 +67,20 @@ class Producer:
     def land(self, most: int) -> int:
         """Up to `most` records reach the log, of partitions by chance; how many did."""
         landed = 0
-        while landed < most and (waiting := [queue for queue in self.queues.values() if queue]):
+        while landed < most and (waiting := self._moving()):
             sent = self.node.chance.choice(waiting).popleft()
             self.broker.append(sent.place, *sent.stored)
             self.reports.append((sent, None))
             landed += 1
         return landed
+
+    def _moving(self) -> list[deque[_Sent]]:
+        """What may land now."""
+        return [
+            queue
+            for (topic, _), queue in self.queues.items()
+            if queue and not (topic == self.broker.slow and self.node.luck(0.9))
+        ]
 
     def expire(self) -> None:
         """One record is given up, though what was sent behind it may still land."""
@@ -84,7 +94,7 @@ class Producer:
 
     def poll(self, seconds: float = 0) -> int:
         """Reports of what has landed; while the world is calm everything lands here."""
-        self.land(self.node.chance.randint(0, 4) if self.node.luck(0.8) else 1_000)
+        self.land(self.node.chance.randint(0, self.landing) if self.node.luck(0.8) else 1_000)
         served = 0
         while self.reports and not self.node.luck(0.2):
             self._report()
@@ -100,7 +110,7 @@ class Producer:
         self.land(1_000)
         while self.reports:
             self._report()
-        return 0
+        return sum(map(len, self.queues.values()))
 
     def _report(self) -> None:
         sent, error = self.reports.popleft()
@@ -115,7 +125,7 @@ class Producer:
     def orphan(self) -> None:
         """The process is dead: some first records are on the wire and may still land."""
         for queue in self.queues.values():
-            on_wire = self.node.chance.randint(0, 3)
+            on_wire = self.node.chance.choice((0, 0, 1, 3))
             while len(queue) > on_wire:
                 queue.pop()
 

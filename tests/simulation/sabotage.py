@@ -190,3 +190,6 @@ DOMAIN: Final[dict[str, Change]] = {
         drawing._pay, "tally.drawn.pop(part.grant.id, 0) + part.amount", "0"
     ),
 }
+
+FOUND_AT: Final[dict[str, int]] = {}
+"""A seed that told of each when it was last searched for, which is tried first."""

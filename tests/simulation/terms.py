@@ -57,8 +57,8 @@ def account(chance: Random, name: str, now: int) -> Fields:
     found |= _terms(chance, f"{name}-{now // HOUR}")
     if chance.random() < 0.4:
         found["alerts"] = [_rule(chance, "a"), _rule(chance, "b")]
-    if chance.random() < 0.2:
-        found["late_grace"] = "PT6H"
+    if chance.random() < 0.4:
+        found["late_grace"] = chance.choice(("PT1H", "PT6H"))
     return found
 
 

@@ -17,6 +17,7 @@ from schemas.topics import CATALOG, CREDITS, LEDGER, USAGE
 from tests.simulation import commands, documents, terms
 from tests.simulation.clock import HOUR, MINUTE
 from tests.simulation.log import Broker
+from tests.simulation.odds import pick, swarm
 
 START: Final = parse_instant("2026-03-01T00:00:00Z")
 GAPS: Final = (
@@ -42,7 +43,20 @@ class Traffic:
         self._opening = opening[::-1]
         self._sent: list[Fields] = []
         self._number = 0
-        self._repeats = chance.choice((9, 9, 90))
+        self._ends: list[tuple[str, int]] = []
+        self._kinds = swarm(
+            chance,
+            {
+                self._usage: 56,
+                self._again: 15,
+                self._changed: 4,
+                self._poison: 5,
+                self._command: 16,
+                self._void: 8,
+                self._missed: 6,
+                self._update: 4,
+            },
+        )
 
     def send(self, note: Note) -> None:
         """Time passes, and a record comes."""
@@ -57,19 +71,7 @@ class Traffic:
         if self._opening:
             self._document(self._opening.pop(), note)
             return
-        kinds, weights = zip(
-            *(
-                (self._usage, 56),
-                (self._again, self._repeats),
-                (self._changed, 4),
-                (self._poison, 5),
-                (self._command, 16),
-                (self._void, 6),
-                (self._update, 4),
-            ),
-            strict=True,
-        )
-        self._chance.choices(kinds, weights)[0](note)
+        pick(self._chance, self._kinds)(note)
 
     def storm(self, note: Note) -> None:
         """Clients that saw an outage send once more what they are not sure of."""
@@ -90,6 +92,8 @@ class Traffic:
         parsed = parse_document(value)
         assert not isinstance(parsed, list), (parsed, fields)
         note("document", fields)
+        if fields["kind"] == "Grant" and fields.get("expires_at"):
+            self._ends.append((fields["account"], parse_instant(fields["expires_at"])))
         if fields["kind"] in {"Product", "RateCard", "Pack"}:
             self._broker.append((CATALOG.name, 0), fields["id"].encode(), value, None)
         else:
@@ -105,13 +109,24 @@ class Traffic:
         )[0]
         if late > 0:
             late = self._chance.randint(0, late)
+        self._new(self._chance.choice(self.accounts), self._now - late, note)
+
+    def _missed(self, note: Note) -> None:
+        """Usage of a grant's last minutes, that comes after its end."""
+        ended = [each for each in self._ends if self._now - 3 * DAY < each[1] <= self._now]
+        if not ended:
+            return self._usage(note)
+        account, end = self._chance.choice(ended)
+        return self._new(account, end - self._chance.randint(1, 10 * MINUTE), note)
+
+    def _new(self, account: str, time: int, note: Note) -> None:
         event: Fields = {
             "specversion": "1.0",
             "id": self._id("e"),
             "source": self._chance.choice(("api", "sdk")),
             "type": self._chance.choice(documents.EVENT_TYPES),
-            "subject": self._chance.choice(self.accounts),
-            "time": format_instant(self._now - late),
+            "subject": account,
+            "time": format_instant(time),
             "data": documents.data(self._chance),
         }
         if self._chance.random() < 0.1:

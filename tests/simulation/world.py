@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tests.simulation.auditor import audit
 from tests.simulation.cluster import KINDS, Between, Cluster
+from tests.simulation.odds import pick, swarm
 from tests.simulation.ports import installed
 from tests.simulation.processes import PREFIX, Folding, Process
 from tests.simulation.redis import LONGEST_TAIL
@@ -23,12 +24,22 @@ class World(Cluster):
     def __init__(self, seed: int, strike: Between | None = None) -> None:
         super().__init__(seed, strike)
         self.traffic = Traffic(self.chance, self.broker, self.partitions)
+        self._faults = swarm(
+            self.chance,
+            {
+                self._lose_member: 2,
+                self._replace_some: 2,
+                self._rebalance: 1,
+                self._roll_back: 2,
+                self._twin: 1,
+                self._expire: 1,
+            },
+        )
         self._snapshots: list[tuple[str, dict[str, Any]]] = []
 
     def run(self) -> None:
         """The whole history, and then calm until everything has been read to its end."""
-        keep = self.chance.choice((1, 4, 200_000))
-        with installed(self.broker, self.state, self._who_starts, keep):
+        with installed(self.broker, self.state, self._who_starts, self.odds):
             while self.traffic.left:
                 self._act()
             for _ in range(self.chance.randint(0, 30)):
@@ -46,7 +57,7 @@ class World(Cluster):
             for _ in range(self.chance.randint(1, 5)):
                 self.traffic.send(self.note)
         elif number < 0.29:
-            self._fault()
+            pick(self.chance, self._faults)()
         elif number < 0.31 and self._wires:
             self.chance.choice(self._wires).land(2)
         elif number < 0.38 and self.zombies:
@@ -56,6 +67,12 @@ class World(Cluster):
         else:
             self._step(self.chance.choice(list(self.folding.values())))
 
+    def effect(self, process: Process, name: str) -> None:
+        """Redis, too, may die at each effect of a process."""
+        super().effect(process, name)
+        if self.chaos and self.chance.random() < self.odds.outage:
+            self._cut_tails()
+
     def _haunt(self, zombie: Process) -> None:
         for _ in range(self.chance.randint(1, 5)):
             if zombie.alive:
@@ -64,23 +81,14 @@ class World(Cluster):
             self._bury(zombie)
             self.zombies.remove(zombie)
 
-    def _fault(self) -> None:
-        match self.chance.randint(0, 8):
-            case 0 | 1:
-                self._forget(self.chance.choice(self.members))
-                self._rebalance()
-            case 2 | 3:
-                folding = list(self.folding.values())
-                busy = [each for each in folding if each.alive and each.partition.pending]
-                self._replace(self.chance.choice(busy or folding))
-            case 4:
-                self._rebalance()
-            case 5 | 6:
-                self._roll_back()
-            case 7:
-                self._twin()
-            case _:
-                self._expire()
+    def _lose_member(self) -> None:
+        self._forget(self.chance.choice(self.members))
+        self._rebalance()
+
+    def _replace_some(self) -> None:
+        folding = list(self.folding.values())
+        busy = [each for each in folding if each.alive and each.partition.pending]
+        self._replace(self.chance.choice(busy or folding))
 
     def _twin(self) -> None:
         """A second worker opens a partition, and sleeps: all it will read is newer than that."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from schemas.frames import JournalKind, RatedKind
 from schemas.times import format_instant
 from tests.simulation.audit.prices import CUMULATIVE, cost_of
+from tests.simulation.audit.rates import counts, rate_of
 from tests.simulation.audit.reading import Logs, Place, Row
 from tests.simulation.audit.terms import Fields, Terms, text_of
 
@@ -151,7 +152,7 @@ class RatingAudit:
             meter = self.terms.products[product]["meter"]
             value = _value(meter, event)
             contract, named = self.terms.covering(event, product)
-            rate = "bad_value" if value is None else self.terms.rate(event, product, contract)
+            rate = "bad_value" if value is None else rate_of(self.terms, event, product, contract)
         if isinstance(rate, str):
             if line["kind"] != _UNRATED or line["reason"] != rate:
                 yield f"{product} ended {line['kind']} {line['reason']}, expected {rate}"
@@ -199,7 +200,7 @@ class RatingAudit:
     def _count(self, key: Key, quantity: Fraction) -> None:
         """Counted once any cumulative price of the product is known."""
         account, contract, product, _, _ = key
-        if self.terms.counts(account, product, contract):
+        if counts(self.terms, account, product, contract):
             self._counted[key] += quantity
 
     def _voided(self, document: Fields, line: Row) -> Iterator[str]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from schemas.times import parse_instant
 from tests.simulation.audit.periods import period_start
-from tests.simulation.audit.prices import CUMULATIVE
 
 Fields = dict[str, Any]
 
@@ -151,89 +150,6 @@ class Terms:
             return 0
         tags = set(self.products[product].get("tags", ()))
         return 1 if tags & set(covers.get("tags") or ()) else None
-
-    def rate(self, event: Fields, product: str, contract: str | None) -> Fields | str:
-        """`price`, `match` and `times` that price a line, or why it is unrated."""
-        account = self.accounts.get(event["subject"])
-        if account is None:
-            return "unknown_account"
-        terms: Fields = {}
-        time = parse_instant(event["time"])
-        if contract is not None:
-            terms = self.contracts[event["subject"], contract].at(time)[1]
-        override = self._override(terms, event, product, time)
-        if override is not None and override.get("price"):
-            return {"price": override["price"], "match": override.get("match", {}), "times": "1"}
-        listed = self._listed(terms.get("rate_card") or account.get("rate_card"), event, product)
-        if isinstance(listed, str):
-            return listed
-        times = "1" if override is None else override["multiplier"]
-        return {"price": listed["price"], "match": listed.get("match", {}), "times": times}
-
-    def _override(self, terms: Fields, event: Fields, product: str, time: int) -> Fields | None:
-        tags = self.products[product].get("tags", ())
-        found = []
-        for index, override in enumerate(terms.get("overrides") or ()):
-            start, end = override.get("effective_from"), override.get("effective_to")
-            if override.get("product") != product and override.get("tag") not in tags:
-                continue
-            if (start and time < parse_instant(start)) or (end and time >= parse_instant(end)):
-                continue
-            if matches(override.get("match", {}), event):
-                kind = 0 if override.get("price") else 1
-                found.append((-len(override.get("match", {})), kind, index, override))
-        return min(found, key=lambda item: item[:3])[3] if found else None
-
-    def _listed(self, card: Any, event: Fields, product: str) -> Fields | str:
-        if card is None:
-            return "no_rate_card"
-        name, pinned = (card["id"], card["version"]) if isinstance(card, dict) else (card, None)
-        if name not in self.cards:
-            return "unknown_rate_card"
-        time = parse_instant(event["time"])
-        versions = [
-            version
-            for version in self.cards[name]["versions"]
-            if version["version"] == pinned
-            or (pinned is None and parse_instant(version["effective_from"]) <= time)
-        ]
-        if not versions:
-            return "no_version"
-        rates = [
-            rate
-            for rate in versions[-1]["rates"]
-            if rate["product"] == product and matches(rate.get("match", {}), event)
-        ]
-        if not rates:
-            return "no_rate"
-        rate: Fields = max(rates, key=lambda one: len(one.get("match", {})))  # first of equals
-        return rate
-
-    def counts(self, account: str, product: str, contract: str | None) -> bool:
-        """Whether a cumulative price of the product is known, in force or not.
-
-        One that the line may come to: of its contract's overrides, or of the card that prices it.
-        """
-        held = self.contracts[account, contract].revisions if contract is not None else []
-        named = [terms.get("rate_card") for _, terms in held]
-        named.append(self.accounts[account].get("rate_card"))
-        cards = {card["id"] if isinstance(card, dict) else card for card in named if card}
-        tags = self.products[product].get("tags", ())
-        rates = (
-            rate["price"]
-            for name in cards & set(self.cards)
-            for version in self.cards[name]["versions"]
-            for rate in version["rates"]
-            if rate["product"] == product
-        )
-        overrides = (
-            override["price"]
-            for _, terms in held
-            for override in terms.get("overrides") or ()
-            if override.get("price")
-            and (override.get("product") == product or override.get("tag") in tags)
-        )
-        return any(price["model"] in CUMULATIVE for price in (*rates, *overrides))
 
     def period(self, account: str, contract: str | None, time: int) -> int:
         """The start of the billing period of a line."""
