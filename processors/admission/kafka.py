@@ -1,6 +1,7 @@
 """The Kafka client's settings, calls and errors as admission uses them: the edge to librdkafka."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import methodcaller
 
@@ -27,6 +28,7 @@ from schemas.errors import (
 from schemas.topics import CREDITS, JOURNAL, USAGE
 
 ANSWER_SECONDS = 10.0
+_LEADERS_SECONDS = 1.0
 _FENCED = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}  # noqa: SLF001
 _FATAL = KafkaError._FATAL  # noqa: SLF001 - as a message tells it: `fatal()` is false there
 _CUT = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
@@ -111,6 +113,7 @@ class EndOffsets:
 
     def __init__(self, admin: AdminClient, places: Iterable[tuple[str, int]]) -> None:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        self._admin = admin
         self._answers = admin.list_offsets(
             {TopicPartition(*place): latest for place in places},
             isolation_level=IsolationLevel.READ_COMMITTED,
@@ -118,7 +121,19 @@ class EndOffsets:
         )
 
     def answer(self) -> dict[tuple[str, int], int]:
-        """Wait for the answer, by (topic, partition). Raises LogUnavailable."""
+        """Wait for the answer, by (topic, partition). Raises LogUnavailable.
+
+        After a failure the next question finds who leads the partitions now: a broker that hung had
+        led none for a moment, and the client asks for its topics again only after minutes.
+        """
+        try:
+            return self._answered()
+        except LogUnavailable:
+            with suppress(KafkaException):
+                self._admin.list_topics(timeout=_LEADERS_SECONDS)
+            raise
+
+    def _answered(self) -> dict[tuple[str, int], int]:
         try:
             ends = {
                 (place.topic, place.partition): answer.result(ANSWER_SECONDS).offset
