@@ -191,5 +191,8 @@ DOMAIN: Final[dict[str, Change]] = {
     ),
 }
 
-FOUND_AT: Final[dict[str, int]] = {}
+FOUND_AT: Final[dict[str, int]] = {
+    "what is acknowledged was claimed": 1,
+    "pending rows stay cached": 6,
+}
 """A seed that told of each when it was last searched for, which is tried first."""
