@@ -63,7 +63,7 @@ TIMES: Final = (
     "now",
     "",
 )
-DATA: Final = (
+DATA: Final[tuple[object, ...]] = (
     {"n": 1},
     {"n": -1},
     {"n": "-1"},
@@ -169,9 +169,9 @@ def test_what_columns_accept_is_what_each_record_is_by_itself(
     assert sorted([*at, *rest]) == list(range(len(records)))
     assert list(at) == sorted(at)
     outcomes = [examiner.usage(each) for each in records]
-    expected = [row_of(records[index], outcomes[index]) for index in at]  # type: ignore[arg-type]
+    usages = [usage for index in at if isinstance(usage := outcomes[index], Usage)]
+    expected = [row_of(records[index], usage) for index, usage in zip(at, usages, strict=True)]
     assert rows.rows() == expected
-    usages = [outcomes[index] for index in at]
     assert key_digests(rows) == [key_digest(u.account, u.source, u.id) for u in usages]
     contents = [content_digest(u.type, u.data, u.contract) for u in usages]
     assert content_digests(rows) == contents

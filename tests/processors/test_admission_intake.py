@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError
 
 from processors.admission.buffer import Buffer
+from processors.admission.group import Group
 from processors.admission.settings import AdmissionSettings
 from processors.admission.worker import AdmissionWorker
 from schemas.errors import LogUnavailable
@@ -54,9 +56,10 @@ def test_records_behind_a_passing_error_are_not_lost() -> None:
     """The client gives them once: dropped here, they would be a hole that no reader can see."""
     worker = AdmissionWorker(AdmissionSettings("kafka", "redis://redis"))
     usage = Buffer(0)
-    owned = SimpleNamespace(usage=usage)
-    worker._group = SimpleNamespace(owned={0: owned}, limit=lambda _: None)
+    owned = {0: SimpleNamespace(usage=usage)}
+    worker._group = cast("Group", SimpleNamespace(owned=owned, limit=lambda _: None))
     passing = KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
+    messages: list[Any] = [Message(0), Message(-1, passing), Message(1)]
     with pytest.raises(LogUnavailable):
-        worker._intake([Message(0), Message(-1, passing), Message(1)])
+        worker._intake(messages)
     assert (len(usage), usage.read_to) == (2, 2)

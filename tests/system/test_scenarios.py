@@ -39,7 +39,7 @@ def test_a_pipeline_gives_the_numbers_worked_out_by_hand(
     entries = parse_scenario((SCENARIOS / f"{name}.yaml").read_text())
     create_raw_topics(servers.kafka, topic_prefix)
     quiet = {"tick_busy_seconds": NEVER, "tick_idle_seconds": NEVER, "partitions": "1"}
-    with running(servers, topic_prefix, tmp_path, **quiet) as pipeline:
+    with running(servers, topic_prefix, tmp_path, None, **quiet) as pipeline:
         producer = confluent_kafka.Producer({"bootstrap.servers": servers.kafka, "log_level": 0})
         for entry in (*entries, Entry(entries[-1].at, None)):
             send(pipeline, producer, entry)
