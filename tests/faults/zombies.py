@@ -5,6 +5,7 @@ import time
 from typing import Final
 
 from deploy.workers import WORKERS
+from tests.faults.disturbed import RATE
 from tests.faults.flow import Flow
 from tests.faults.proof import expected, prove
 from tests.faults.scenario import Outcome, Run, scenario
@@ -12,7 +13,6 @@ from tests.faults.waiting import advanced, advanced_everywhere, pause, until
 from tests.system.pipeline import Pipeline
 from tests.system.traffic import Traffic
 
-RATE: Final = 1_000
 PATIENCE_SECONDS: Final = 180
 WAKING_SECONDS: Final = 3.0
 STORM_SECONDS: Final = 2.0
