@@ -119,18 +119,17 @@ def standing(
             named=False,
             revision=None,
             period=period_at(time, "monthly", None, terms.time_zone),
-            tariff=_tariff(catalog, terms.rate_card, product, time, None),
+            tariff=_tariff(catalog, terms, product, time, None, None),
             limits=_entity_limits(terms.limits, None, product),
         )
     contract, billing = covered.contract, covered.contract.billing
     cycle, anchor = ("monthly", None) if billing is None else (billing.cycle, billing.anchor)
-    card = terms.rate_card if contract.rate_card is None else contract.rate_card
     return Standing(
         contract.id,
         covered.named,
         covered.revision.number,
         period_at(time, cycle, anchor, terms.time_zone),
-        _tariff(catalog, card, product, time, covered),
+        _tariff(catalog, terms, product, time, covered, lineages[contract.id]),
         _entity_limits(contract.limits, contract.id, product),
     )
 
@@ -160,26 +159,42 @@ def _lineage_edges(catalog: Catalog, lineage: Lineage) -> Iterator[int]:
 
 def _tariff(
     catalog: Catalog,
-    card: str | PinnedCard | None,
+    terms: AccountTerms,
     product: Product,
     time: int,
     covered: Covering | None,
+    lineage: Lineage | None,
 ) -> Tariff:
+    card: str | PinnedCard | None = terms.rate_card
     overrides: tuple[CompiledOverride, ...] = ()
-    cumulative = product.meter.aggregation in ("max", "unique")
-    if card is not None:
-        identity = card if isinstance(card, str) else card.id
-        cumulative = cumulative or catalog.accumulates(identity, product.id)
     if covered is not None:
-        document = covered.revision.document
-        overrides = overrides_at(document, product, time)
-        cumulative = cumulative or any(
-            override.price is not None
-            and override.price.cumulative
-            and names(override.document, product)
-            for override in compiled_overrides(document)
-        )
-    return Tariff(product.id, catalog.version(card, time), overrides, cumulative)
+        overrides = overrides_at(covered.revision.document, product, time)
+        if covered.contract.rate_card is not None:
+            card = covered.contract.rate_card
+    counts = _counts(catalog, terms, product, lineage)
+    return Tariff(product.id, catalog.version(card, time), overrides, counts)
+
+
+def _counts(
+    catalog: Catalog, terms: AccountTerms, product: Product, lineage: Lineage | None
+) -> bool:
+    """Whether the quantity of the product's keys is kept: wherever a cumulative price is known.
+
+    Of any version of the cards and of any revision of the contract, whether or not it is in force.
+    """
+    if product.meter.aggregation in ("max", "unique"):
+        return True
+    revisions = () if lineage is None else lineage.revisions
+    contracts = [contract_of(revision.document) for revision in revisions]
+    cards = {contract.rate_card for contract in contracts} | {terms.rate_card}
+    identities = {card if isinstance(card, str) else card.id for card in cards if card is not None}
+    return any(catalog.accumulates(identity, product.id) for identity in identities) or any(
+        override.price is not None
+        and override.price.cumulative
+        and names(override.document, product)
+        for revision in revisions
+        for override in compiled_overrides(revision.document)
+    )
 
 
 def _entity_limits(
