@@ -10,8 +10,7 @@ filtered by position.
 
 import asyncio
 import signal
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import EventT
 from yarl import URL
 
+from projections.fold.batches import MOST_FRAMES, Batches
 from projections.fold.connection import ANSWER_SECONDS
 from projections.fold.stage import Record, StagePartition
 from projections.health import WorkerStatus, end
@@ -29,10 +29,8 @@ from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES, Topic
 
 T = TypeVar("T")
-FRAMES_PER_TAKE: Final = 64
 TAKE_SECONDS: Final = 0.1
 """A batch costs what a thousand events cost, however few it holds."""
-BATCH_BYTES: Final = 4_000_000
 SETTLE_SECONDS: Final = 0.02
 DRAIN_SECONDS: Final = 15
 
@@ -95,6 +93,7 @@ class FaustHost:
         self._settings, self._open, self._status = settings, open_partition, status
         self._partitions: dict[int, StagePartition] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fold")
+        self._batches = Batches()
         self._stop = asyncio.Event()
 
     @property
@@ -149,7 +148,7 @@ class FaustHost:
             web_enabled=False,
             topic_disable_leader=True,
             stream_wait_empty=False,
-            stream_buffer_maxsize=FRAMES_PER_TAKE,
+            stream_buffer_maxsize=MOST_FRAMES,
             consumer_auto_offset_reset="earliest",  # never used: perform_seek names every offset
             consumer_group_instance_id=settings.instance_id,
             consumer_max_fetch_size=MAX_RECORD_BYTES,
@@ -173,8 +172,8 @@ class FaustHost:
         return app
 
     async def _agent(self, stream: Any) -> None:  # noqa: ANN401 - Faust carries no types
-        async for events in stream.noack_take(FRAMES_PER_TAKE, within=TAKE_SECONDS):
-            for number, batch in _batches(events):
+        async for events in stream.noack_take(MOST_FRAMES, within=TAKE_SECONDS):
+            for number, batch in self._batches.cut(events):
                 records = [(event.message.offset, event.message.value or b"") for event in batch]
                 done = await self._in_thread(partial(self._fold, number, records, batch))
                 _acknowledge(done)
@@ -186,6 +185,7 @@ class FaustHost:
         if partition is None:
             return []
         done = partition.process(records, batch)
+        self._batches.took(partition.fold_seconds)
         self._tell()
         return done
 
@@ -211,23 +211,6 @@ class FaustHost:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: _or_end(call))
-
-
-def _batches(events: Sequence[EventT[Any]]) -> Iterator[tuple[int, list[EventT[Any]]]]:
-    """The events by partition, in order, in batches that memory can hold once decoded."""
-    by_partition: dict[int, list[EventT[Any]]] = defaultdict(list)
-    for event in events:
-        by_partition[event.message.partition].append(event)
-    for number, found in by_partition.items():
-        batch: list[EventT[Any]] = []
-        size = 0
-        for event in found:
-            size += len(event.message.value or b"")
-            if batch and size > BATCH_BYTES:
-                yield number, batch
-                batch, size = [], len(event.message.value or b"")
-            batch.append(event)
-        yield number, batch
 
 
 def _acknowledge(tokens: list[object]) -> None:

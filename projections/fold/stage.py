@@ -68,6 +68,8 @@ class StagePartition:
         """Up to here rows and position are stored."""
         self.folded = position
         """Up to here the log is folded, though not yet committed."""
+        self.fold_seconds = 0.0
+        """How long the last batch was folded, without what was waited for before and after it."""
 
     def process(self, records: Sequence[Record], token: object) -> list[object]:
         """Fold `records`, send the outputs; gives the tokens of the batches committed meanwhile.
@@ -78,7 +80,9 @@ class StagePartition:
         due = self._next_in_line(records)
         committed = self.settle(wait_for=IN_FLIGHT - 1)
         if due:
+            started = time.monotonic()
             outputs = self._fold.apply(due)
+            self.fold_seconds = time.monotonic() - started
             offset, value = due[-1]
             position = Position(
                 offset=offset + 1, digest=record_digest(value), topic_id=self.folded.topic_id
