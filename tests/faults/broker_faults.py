@@ -34,7 +34,12 @@ def broker_killed(run: Run) -> Outcome:
         )
 
 
-@scenario("disk full", "no space for Apache Kafka's log, until it is given back", needs="apache")
+@scenario(
+    "disk full",
+    "no space for Apache Kafka's log, until it is given back",
+    quick=False,
+    needs="apache",
+)
 def disk_full(run: Run) -> Outcome:
     """The broker dies or refuses; what it had acknowledged is there when it is started again."""
     with (

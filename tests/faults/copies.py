@@ -67,7 +67,11 @@ def mostly_duplicates(run: Run) -> Outcome:
     return Outcome(traffic.repeats, flow.sent, recoveries, differences, note)
 
 
-@scenario("duplicates across generations", "copies sent over the edges of generations of claims")
+@scenario(
+    "duplicates across generations",
+    "copies sent over the edges of generations of claims",
+    quick=False,
+)
 def across_generations(run: Run) -> Outcome:
     """A short dedupe window. A copy within it is a duplicate; one of after it is too old.
 
@@ -120,7 +124,9 @@ def across_generations(run: Run) -> Outcome:
 
 
 @scenario(
-    "duplicates across partitions", "one id for accounts of several partitions, misrouted too"
+    "duplicates across partitions",
+    "one id for accounts of several partitions, misrouted too",
+    quick=False,
 )
 def across_partitions(run: Run) -> Outcome:
     """The same id of another account is another event; a copy keyed wrongly is forwarded first."""

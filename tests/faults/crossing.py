@@ -90,7 +90,7 @@ class Crossings:
 @scenario("alert cut off", "SIGKILL exactly between crossing, emitting the alert and the commit")
 def alert_cut_off(run: Run) -> Outcome:
     """The successor crosses again: an alert is sent once, or once more by the same id."""
-    times = run.pick(50, 4)
+    times = run.pick(50, 2)
     emitted = {f"crossing-{number}": number % 2 == 1 for number in range(times)}
     plain = Plain(list(emitted), time.time_ns() // 1_000, ISSUED)
     with _crossings(run, plain) as crossings:

@@ -169,14 +169,19 @@ def outcome(
     )
 
 
-@scenario("kafka silent", "a worker's connections to Kafka carry no byte any more", needs="apache")
+@scenario(
+    "kafka silent",
+    "a worker's connections to Kafka carry no byte any more",
+    quick=False,
+    needs="apache",
+)
 def kafka_silent(run: Run) -> Outcome:
     """Clients notice by their requests' time-outs, and connect again."""
     with kafka_apart(run) as (servers, proxies, apart):
         return silenced(run, servers, proxies, apart)
 
 
-@scenario("redis silent", "a worker's connections to Redis carry no byte any more")
+@scenario("redis silent", "a worker's connections to Redis carry no byte any more", quick=False)
 def redis_silent(run: Run) -> Outcome:
     """What was asked is asked again, on a new connection."""
     with redis_apart(run) as (servers, proxies, apart):

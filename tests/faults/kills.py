@@ -23,7 +23,7 @@ AT_ONCE: Final = 100
 """Records a step, 2,000 a second: what is killed is at work, not done with it already."""
 VOIDS_A_ROUND: Final = 12
 LATEST_SECONDS: Final = (0.05, 0.2, 0.5, 2.0)
-PATIENCE_SECONDS: Final = 60
+PATIENCE_SECONDS: Final = 180
 ALERTS: Final = (
     kinds.LOW,
     kinds.RECOVERED,
@@ -74,7 +74,7 @@ class Killer:
 @scenario("workers killed", "SIGKILL of each worker at seeded moments, the three interleaved")
 def workers_killed(run: Run) -> Outcome:
     """While grants run dry or expire, contracts change, usage is voided and accounts top up."""
-    each = run.pick(100, 5)
+    each = run.pick(100, 3)
     kills = each * len(WORKERS)
     traffic = Traffic(kills * EVENTS_A_KILL, run.seed, time.time_ns() // 1_000)
     with run.pipeline() as pipeline:

@@ -27,7 +27,11 @@ STOPPED_SECONDS: Final = 0.3
 RUNNING_SECONDS: Final = 0.1
 
 
-@scenario("one hot account", "one account holds 90 % of the traffic, each worker killed meanwhile")
+@scenario(
+    "one hot account",
+    "one account holds 90 % of the traffic, each worker killed meanwhile",
+    quick=False,
+)
 def hot_account(run: Run) -> Outcome:
     """Its partition has nearly all the work; its lines pass every threshold and every grant."""
     rate, seconds = run.pick(3_000, 1_000), run.pick(120, 15)

@@ -26,7 +26,11 @@ GOOD: Final = 2_000
 PATIENCE_SECONDS: Final = 120
 
 
-@scenario("poison", "every kind of bad record at once among good ones, then SIGKILL of each worker")
+@scenario(
+    "poison",
+    "every kind of bad record at once among good ones, then SIGKILL of each worker",
+    quick=False,
+)
 def poison(run: Run) -> Outcome:
     """Each is refused once, with its reason and bytes; every good neighbour is paid once."""
     now, rng = time.time_ns() // 1_000, run.random("poison")

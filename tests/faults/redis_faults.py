@@ -38,7 +38,7 @@ def redis_killed(run: Run) -> Outcome:
             store.start()
 
         return strike_under_traffic(
-            run, servers, strike, times=run.pick(20, 3), seconds_between=(0.5, 4)
+            run, servers, strike, times=run.pick(20, 2), seconds_between=(0.5, 4)
         )
 
 
@@ -78,13 +78,13 @@ def state_flushed(run: Run) -> Outcome:
     return flushed(run, *STATE)
 
 
-@scenario("redis flushed", "claims and state deleted from Redis")
+@scenario("redis flushed", "claims and state deleted from Redis", quick=False)
 def redis_flushed(run: Run) -> Outcome:
     """Everything is made again from the log."""
     return flushed(run, CLAIMS, *STATE)
 
 
-@scenario("stale snapshot", "Redis's folder put back to what it was a while before")
+@scenario("stale snapshot", "Redis's folder put back to what it was a while before", quick=False)
 def stale_snapshot(run: Run) -> Outcome:
     """Every stage is older together: it seeks back and replays."""
     with on_own_redis(run) as (servers, store):
@@ -114,7 +114,7 @@ def put_back(store: RedisServer, kept: Path) -> None:
     shutil.move(kept, store.folder)
 
 
-@scenario("answers lost", "Redis does what it is asked, but its answer never arrives")
+@scenario("answers lost", "Redis does what it is asked, but its answer never arrives", quick=False)
 def answers_lost(run: Run) -> Outcome:
     """What is asked again has happened already, and is known to have."""
     with on_own_redis(run) as (servers, store), Proxy(store.port) as proxy:
