@@ -26,7 +26,7 @@ _OTHERS: Final = "tests.bench.alternatives"
 OURS: Final = "drawdown"
 FIELD: Final[dict[str, Entrant]] = {
     OURS: Entrant("tests.bench.drawdown:Drawdown", 1),
-    "faust": Entrant(f"{_OTHERS}.faust_tables.contender:FaustTables", 2),
+    "faust": Entrant(f"{_OTHERS}.faust_tables.contender:FaustTables", 1),
     "quix": Entrant(f"{_OTHERS}.quix.contender:QuixStreams", 2),
     "postgres": Entrant(f"{_OTHERS}.postgres.contender:PostgresLedger", 2),
     "kafka-streams": Entrant(f"{_OTHERS}.kafka_streams.contender:KafkaStreams", 2),

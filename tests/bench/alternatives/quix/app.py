@@ -38,7 +38,8 @@ def application(kafka: str, usage: str, alerts: str, group: str, folder: Path, m
         processing_guarantee="exactly-once",
         auto_create_topics=True,
         state_dir=folder / member,
-        commit_interval=1.0,
+        commit_interval=5.0,
+        broker_availability_timeout=0,
         loglevel="WARNING",
         consumer_extra_config={
             "group.instance.id": member,
