@@ -21,7 +21,7 @@ from processors.admission.patience import Patience, Stopped
 from processors.admission.settings import AdmissionSettings, microseconds
 from processors.admission.window import Window
 from processors.admission.writer import Writer
-from schemas.errors import LogReplacedError
+from schemas.errors import LogReplacedError, StoreUnavailable
 from schemas.frames import Source
 from schemas.topics import CREDITS, USAGE
 
@@ -119,7 +119,8 @@ class Group:
             log.warning("no claims for partition %d: admitting from offsets %s", partition, vector)
             self._claims.begin(partition, vector)
             held = self._claims.held(partition)
-            assert held is not None
+            if held is None:
+                raise StoreUnavailable(f"Redis lost the claims of partition {partition} at once")
         if held.vector[Source.USAGE] < low:  # beyond its end: the first fetch says so (kafka._CUT)
             raise LogReplacedError(
                 f"{self._usage} partition {partition} begins at {low}, admission stands at"
