@@ -37,7 +37,7 @@ def drawn(chance: Random) -> Odds:
         kept=chance.choice((1, 4, 200_000)),
         batch=chance.choice((3, 12, 40)),
         landing=chance.choice((1, 4)),
-        slow=slow and slow.name,
+        slow=None if slow is None else slow.name,
         outage=chance.choice((0.0, 0.0, 0.01)),
     )
 
