@@ -20,7 +20,7 @@ from processors.admission.owned import Owned
 from processors.rating import stage as rating
 from processors.rating.columnar import rate
 from projections import rows
-from projections.balances import authorise, burn, drawing, lifecycle, measures, reference
+from projections.balances import authorise, burn, drawing, due, lifecycle, measures, reference
 from projections.balances import stage as balances
 from projections.balances.columnar import fold
 from projections.fold import outbox, position, stage
@@ -173,8 +173,8 @@ DOMAIN: Final[dict[str, Change]] = {
         "time < terms.expires_at and clock < terms.expires_at + late_grace",
         "False",
     ),
-    "late usage reopens within the grace": altered(
-        burn.spendable, " and clock < terms.expires_at + late_grace", ""
+    "a grant is kept for its grace": altered(
+        due._of_grant, "grant.ended_at + grace", "grant.ended_at"
     ),
     "what is due happens first": altered(
         reference.fold_row, "do_what_is_due(row, clock, step)\n        row.clock", "row.clock"
@@ -205,6 +205,7 @@ FOUND_AT: Final[dict[str, int]] = {
     "gaps are not read over": 18,
     "only the acknowledged prefix": 56,
     "what was asked before": 70,
+    "pending rows stay cached": 135,
     "lines cost what they cost": 1,
     "each posting is in the ledger": 0,
     "overage is told": 1,
@@ -219,6 +220,7 @@ FOUND_AT: Final[dict[str, int]] = {
     "a contract's credits stay with it": 6,
     "products and tags limit a grant": 12,
     "late usage reopens": 14,
+    "a grant is kept for its grace": 14,
     "what is due happens first": 1,
     "what is denied is said": 9,
     "the cap of what rolls over": 18,
