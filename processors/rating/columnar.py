@@ -100,7 +100,7 @@ def _documents(batch: pl.DataFrame) -> _Documents:
 def _singles(batch: pl.DataFrame, documents: _Documents, rows: Rows[RatingRow]) -> list[int]:
     """The places of rows that go the plain way: corrections, and usage that was backfilled."""
     found = {at for at, document in documents.items() if isinstance(document, Correction)}
-    accounts = batch.get_column("account").drop_nulls().unique().to_list()
+    accounts = batch.get_column("account").drop_nulls().unique(maintain_order=True).to_list()
     entering = {one.account for one in documents.values() if isinstance(one, Backfill)}
     marked = had_backfills(accounts, rows) | entering
     if marked:

@@ -63,7 +63,7 @@ def tiered_costs(
     if lines.select((pl.col("after") > pl.col("reach")).any()).item():
         return None
     cost = lines.select(_curve("after") - _curve("before")).to_series()
-    ends = lines.group_by("slot").agg(pl.col("after").last())
+    ends = lines.group_by("slot", maintain_order=True).agg(pl.col("after").last())
     return cost, lines.get_column("before"), list(ends.iter_rows())
 
 
