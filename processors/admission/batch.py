@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from processors.admission.buffer import Buffer
-from processors.admission.claims import CLAIMED, DUPLICATE, OFFSET_BYTES, generations
+from processors.admission.claims import CLAIMED, DUPLICATE, generations, pack
 from processors.admission.columns import common
 from processors.admission.envelope import Usage
 from processors.admission.examine import Examiner, Outcome, Tick
@@ -194,8 +194,8 @@ def _put(stretch: Stretch, at: int, source: Source, record: RawRecord, outcome: 
 
 
 def placed(rows: list[_Row]) -> pl.DataFrame:
-    """Rows as columns of PLACED_SCHEMA."""
-    columns = zip(*rows, strict=True) if rows else ((),) * len(PLACED_SCHEMA)
+    """Rows, at least one, as columns of PLACED_SCHEMA."""
+    columns = zip(*rows, strict=True)
     return pl.DataFrame(
         [
             pl.Series(name, list(column), dtype=kind, strict=True)
@@ -212,8 +212,7 @@ def _ask(stretch: Stretch, runs: Sequence[Run], buffer: Buffer, width: int) -> N
     offsets = [offset for _, a, b in runs for offset in buffer.records.offsets[a:b]]
     stretch.clock = clocks[-1]
     rows = stretch.usage
-    packed = [offset.to_bytes(OFFSET_BYTES, "big") for offset in rows["offset"].to_list()]
-    items = [*map(b"".join, zip(key_digests(rows), packed, content_digests(rows), strict=True))]
+    items = [*map(pack, key_digests(rows), rows["offset"].to_list(), content_digests(rows))]
     start, first = stretch.after[Source.USAGE], 0
     for generation, _, stop in generations(clocks, width):
         end = offsets[stop - 1] + 1

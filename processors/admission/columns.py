@@ -173,12 +173,12 @@ def _fine(examiner: Examiner, rows: pl.DataFrame) -> pl.Series:
         "type": _is_attribute,
         "contract": is_id,
     }
+    texts = {name: rows[name].drop_nulls().unique().to_list() for name in checks}
     for name, is_fine in checks.items():
-        texts = rows[name].unique().to_list()
-        bad = [text for text in texts if text is not None and not is_fine(text)]
+        bad = [text for text in texts[name] if not is_fine(text)]
         if bad:
             fine &= ~rows[name].is_in(bad).fill_null(value=False)
-    if examiner.metered.meters(rows["type"].unique()):
+    if examiner.metered.meters(texts["type"]):
         fine &= ~rows["data"].cast(pl.String).str.contains(_SIGNED_TEXT).fill_null(value=False)
     return fine
 

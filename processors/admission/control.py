@@ -62,12 +62,7 @@ class Control:
         catalog = Fetched([m for m in messages if m.topic() == self._catalog])
         credits_ = Fetched([m for m in messages if m.topic() != self._catalog])
         self._take_catalog(catalog)
-        for partition, found in credits_.records.items():
-            if partition in self._owned:
-                self._owned[partition][1].extend(self._records(found))
-        for partition, offset in credits_.ends.items():
-            if partition in self._owned:
-                self._owned[partition][1].reached(offset)
+        credits_.fill({p: buffers[1] for p, buffers in self._owned.items()}, self._records)
         self._limit()
         catalog.check()
         credits_.check()

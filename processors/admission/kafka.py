@@ -1,6 +1,6 @@
 """The Kafka client's settings, calls and errors as admission uses them: the edge to librdkafka."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import methodcaller
@@ -15,8 +15,10 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from processors.admission.buffer import Buffer
+from processors.admission.record import Records
 from processors.admission.settings import AdmissionSettings
-from projections.fold.connection import kafka_client
+from projections.fold.connection import ANSWER_SECONDS, kafka_client
 from schemas.errors import (
     ConfigurationError,
     DrawdownError,
@@ -27,7 +29,6 @@ from schemas.errors import (
 )
 from schemas.topics import CREDITS, JOURNAL, USAGE
 
-ANSWER_SECONDS = 10.0
 _LEADERS_SECONDS = 1.0
 _FENCED = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}  # noqa: SLF001
 _FATAL = KafkaError._FATAL  # noqa: SLF001 - as a message tells it: `fatal()` is false there
@@ -101,6 +102,22 @@ class Fetched:
             self.ends[message.partition() or 0] = message.offset() or 0
         elif self._failure is None or error.code() == _FATAL:
             self._failure = error
+
+    def fill(
+        self,
+        buffers: Mapping[int, Buffer],
+        records: Callable[[Sequence[Message]], Records],
+    ) -> None:
+        """Put what came into the buffer of its partition; without one, it is no longer ours.
+
+        `records` takes messages out of the client.
+        """
+        for partition, found in self.records.items():
+            if partition in buffers:
+                buffers[partition].extend(records(found))
+        for partition, offset in self.ends.items():
+            if partition in buffers:
+                buffers[partition].reached(offset)
 
     def check(self) -> None:
         """Raises what an error among the messages means."""

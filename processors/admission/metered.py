@@ -35,7 +35,7 @@ class Metered:
         if isinstance(document, Product) and self._catalog.apply(document, 0) is None:
             self._meters = meters_of(self._catalog.documents.values())
 
-    def meters(self, event_types: Iterable[str | None]) -> bool:
+    def meters(self, event_types: Iterable[str]) -> bool:
         """Whether any of `event_types` has a quantity that could be negative."""
         return not self._meters.keys().isdisjoint(event_types)
 

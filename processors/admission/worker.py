@@ -148,12 +148,8 @@ class AdmissionWorker:
 
     def _intake(self, messages: Sequence[Message]) -> None:
         fetched = Fetched(messages)
-        for partition, found in fetched.records.items():
-            if (owned := self._group.owned.get(partition)) is not None:
-                owned.usage.extend(self._stamps.records(found))
-        for partition, offset in fetched.ends.items():
-            if (owned := self._group.owned.get(partition)) is not None:
-                owned.usage.reached(offset)
+        usage = {partition: owned.usage for partition, owned in self._group.owned.items()}
+        fetched.fill(usage, self._stamps.records)
         self._group.limit(2 * self._settings.batch)
         fetched.check()
 

@@ -11,7 +11,7 @@ from typing import Final
 from tests.bench.drawdown import Drawdown
 from tests.bench.pace import sending
 from tests.bench.session import Row, Section, Session
-from tests.bench.trial import on_trial
+from tests.bench.trial import apart
 from tests.latency import LatencyProbe, merged
 
 RATES: Final = (5_000, 20_000, 50_000)
@@ -36,16 +36,7 @@ def _measure(session: Session, rate: int) -> Row:
     path = session.usage(events=rate * seconds)
     session.say(f"latency: {rate:,} events/s for {seconds} s")
     drawdown = Drawdown("plain", durable=session.durable)
-    with (
-        session.open_broker() as broker,
-        on_trial(
-            drawdown,
-            broker,
-            session.folder,
-            accounts=session.accounts,
-            partitions=session.partitions,
-        ) as trial,
-    ):
+    with apart(session, drawdown) as trial:
         trial.start()
         drawdown.pipeline.wait_until_settled(_SETTLE_SECONDS)
         with LatencyProbe(drawdown.pipeline.settings, _SOURCE) as probe:

@@ -8,7 +8,7 @@ from deploy.workers import WORKERS
 from tests.bench.drawdown import Drawdown
 from tests.bench.pace import sending
 from tests.bench.session import Row, Section, Session
-from tests.bench.trial import Trial, on_trial
+from tests.bench.trial import Trial, apart
 
 _TIMES: Final = 5
 _RATE: Final = 1_000
@@ -24,16 +24,7 @@ def run(session: Session) -> Section:
     path = session.usage(events=_RATE * _SECONDS_EACH * times * len(WORKERS))
     drawdown = Drawdown("plain", durable=session.durable)
     taken: dict[str, list[float]] = {name: [] for name in WORKERS}
-    with (
-        session.open_broker() as broker,
-        on_trial(
-            drawdown,
-            broker,
-            session.folder,
-            accounts=session.accounts,
-            partitions=session.partitions,
-        ) as trial,
-    ):
+    with apart(session, drawdown) as trial:
         trial.start()
         with sending(trial, path, _RATE):
             _wait(trial, drawdown, WORKERS[-1], drawdown.pipeline.progress(WORKERS[-1]))

@@ -16,6 +16,7 @@ from schemas.topics import USAGE
 from tests.bench.audit import Expected, Verdict, audit
 from tests.bench.contender import Command, Contender, Work, slug
 from tests.bench.servers import Broker, delete_topics, send_usage
+from tests.bench.session import Session
 
 POLL_SECONDS: Final = 0.1
 _ALERT_SECONDS: Final = 10.0
@@ -146,3 +147,14 @@ def on_trial(
     finally:
         contender.close()
         delete_topics(work.kafka, work.prefix)
+
+
+@contextmanager
+def apart(session: Session, contender: Contender) -> Iterator[Trial]:
+    """`on_trial` with the session's sizes, on a broker of its own."""
+    sizes = {"accounts": session.accounts, "partitions": session.partitions}
+    with (
+        session.open_broker() as broker,
+        on_trial(contender, broker, session.folder, **sizes) as trial,
+    ):
+        yield trial

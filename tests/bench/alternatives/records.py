@@ -1,12 +1,15 @@
 """What alternatives on Kafka are read by: committed offsets, and what is committed in topics."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+
+from tests.bench.contender import Work
 
 _TIMEOUT_SECONDS: Final = 30.0
 _COORDINATOR_MOVES: Final = (
@@ -84,3 +87,34 @@ class Committed:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+
+
+class ByGroup:
+    """What contenders share that commit what they apply with the offsets of their group."""
+
+    def __init__(self, group: Callable[[Work], str]) -> None:
+        self._group = group
+        self._committed: Committed | None = None
+
+    def servers(self) -> dict[str, int]:
+        """None of its own."""
+        return {}
+
+    def done(self, work: Work, ends: Mapping[int, int]) -> bool:
+        """Have the offsets been committed?"""
+        if self._committed is None:
+            self._committed = Committed(work.kafka, self._group(work))
+        at = self._committed.offsets(work.usage, work.partitions)
+        return all(at[number] >= end for number, end in ends.items())
+
+    def close(self) -> None:
+        """End the connection that asks for offsets."""
+        if self._committed is not None:
+            self._committed.close()
+            self._committed = None
+
+
+def sent_alerts(work: Work, contender: str) -> list[tuple[str, str, str]]:
+    """(id, account, type) of the JSON alerts that consumers of committed records see."""
+    sent = [json.loads(value or b"") for _, value in records(work.kafka, work.alerts(contender))]
+    return [(alert["id"], alert["account"], alert["type"]) for alert in sent]

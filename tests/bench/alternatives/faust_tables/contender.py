@@ -7,14 +7,12 @@ transaction that commits its offsets. Two workers never finished. `at_least_once
 costs about the same and works with two, but lost usage after the same kills.
 """
 
-import json
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from tests.bench.alternatives.records import Committed, create, records
+from tests.bench.alternatives.records import ByGroup, create, records, sent_alerts
 from tests.bench.alternatives.wallet import balance
 from tests.bench.contender import Command, Work
 from tests.bench.job import Balance
@@ -23,15 +21,15 @@ _APP: Final = "tests.bench.alternatives.faust_tables.app"
 _ROOT: Final = Path(__file__).parents[4]
 
 
-class FaustTables:
+class FaustTables(ByGroup):
     """One worker a process; balances are what its changelog topic holds."""
 
     name = "plain Faust"
 
     def __init__(self, store: str = "rocksdb://", guarantee: str = "exactly_once") -> None:
+        super().__init__(_group)
         self._store = store
         self._guarantee = guarantee
-        self._committed: Committed | None = None
 
     def missing(self) -> str | None:
         """The packages of the extra `bench`."""
@@ -60,21 +58,6 @@ class FaustTables:
             for name in names
         ]
 
-    def servers(self) -> dict[str, int]:
-        """None of its own."""
-        return {}
-
-    def done(self, work: Work, ends: Mapping[int, int]) -> bool:
-        """Have the offsets been committed?"""
-        at = self.committed(work)
-        return all(at[number] >= end for number, end in ends.items())
-
-    def committed(self, work: Work) -> dict[int, int]:
-        """The next offset of each partition."""
-        if self._committed is None:
-            self._committed = Committed(work.kafka, _group(work))
-        return self._committed.offsets(work.usage, work.partitions)
-
     def balances(self, work: Work) -> dict[str, Balance]:
         """The last wallet of each account in the changelog: what a new worker would restore."""
         found = dict(records(work.kafka, _changelog(work, "wallets")))
@@ -82,16 +65,7 @@ class FaustTables:
 
     def alerts(self, work: Work) -> list[tuple[str, str, str]]:
         """Those that consumers of committed records see."""
-        sent = [
-            json.loads(value or b"") for _, value in records(work.kafka, work.alerts(self.name))
-        ]
-        return [(alert["id"], alert["account"], alert["type"]) for alert in sent]
-
-    def close(self) -> None:
-        """End the connection that asks for offsets."""
-        if self._committed is not None:
-            self._committed.close()
-            self._committed = None
+        return sent_alerts(work, self.name)
 
 
 def _group(work: Work) -> str:

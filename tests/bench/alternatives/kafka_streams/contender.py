@@ -7,14 +7,13 @@ is thrown away and restored from the changelog topics, as exactly_once_v2 has it
 import shutil
 import struct
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from confluent_kafka import Producer
 
 from deploy.servers.apache import fetch_jars, java_version, kafka_folder
-from tests.bench.alternatives.records import Committed, create, records
+from tests.bench.alternatives.records import ByGroup, create, records
 from tests.bench.contender import Command, Work
 from tests.bench.job import PRICES, Balance, account_name, grants_of
 
@@ -27,13 +26,13 @@ _BALANCE: Final = struct.Struct(">qqqqq")
 """Issued, consumed, promo, main, overage: as `Balance.java` has it."""
 
 
-class KafkaStreams:
+class KafkaStreams(ByGroup):
     """One application, `workers` instances of it."""
 
     name = "Kafka Streams"
 
     def __init__(self) -> None:
-        self._committed: Committed | None = None
+        super().__init__(_application)
 
     def missing(self) -> str | None:
         """A Java compiler, or Maven for the jars."""
@@ -60,17 +59,6 @@ class KafkaStreams:
         names = [f"kafka-streams-{number}" for number in range(work.workers)]
         return [self._command(work, name) for name in names]
 
-    def servers(self) -> dict[str, int]:
-        """None of its own."""
-        return {}
-
-    def done(self, work: Work, ends: Mapping[int, int]) -> bool:
-        """State, alerts and offsets are committed in one transaction: the offsets tell."""
-        if self._committed is None:
-            self._committed = Committed(work.kafka, _application(work))
-        at = self._committed.offsets(work.usage, work.partitions)
-        return all(at[number] >= end for number, end in ends.items())
-
     def balances(self, work: Work) -> dict[str, Balance]:
         """The last of each account in the changelog: what a new instance would restore."""
         changelog = f"{_application(work)}-balances-changelog"
@@ -81,12 +69,6 @@ class KafkaStreams:
         """Those of committed transactions."""
         sent = [value or b"" for _, value in records(work.kafka, work.alerts(self.name))]
         return [(value.decode(), *_split(value.decode())) for value in sent]
-
-    def close(self) -> None:
-        """End the connection that asks for offsets."""
-        if self._committed is not None:
-            self._committed.close()
-            self._committed = None
 
     def _command(self, work: Work, name: str) -> Command:
         own: dict[str, object] = {

@@ -5,7 +5,6 @@ Kafka are written in one transaction. Alerts go by an outbox, at least once with
 """
 
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.bench.alternatives.postgres.server import PostgresServer, other_user, postgres_binary
-from tests.bench.alternatives.records import create, records
+from tests.bench.alternatives.records import create, sent_alerts
 from tests.bench.contender import Command, Work
 from tests.bench.job import Balance, account_name, grants_of
 
@@ -104,10 +103,7 @@ class PostgresLedger:
 
     def alerts(self, work: Work) -> list[tuple[str, str, str]]:
         """What the relay sent."""
-        sent = [
-            json.loads(value or b"") for _, value in records(work.kafka, work.alerts(self.name))
-        ]
-        return [(alert["id"], alert["account"], alert["type"]) for alert in sent]
+        return sent_alerts(work, self.name)
 
     def close(self) -> None:
         """End the server and delete what it held."""

@@ -1,14 +1,12 @@
 """Quix Streams with state in RocksDB, exactly-once."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from deploy.servers.apache import kafka_folder
-from tests.bench.alternatives.records import Committed, create, records
+from tests.bench.alternatives.records import ByGroup, create, records, sent_alerts
 from tests.bench.alternatives.wallet import balance
 from tests.bench.contender import Command, Work
 from tests.bench.job import Balance
@@ -19,13 +17,13 @@ _REQUIREMENTS: Final = ("quixstreams==3.28.1", "msgspec>=0.22")
 _WALLET: Final = b"wallet"
 
 
-class QuixStreams:
+class QuixStreams(ByGroup):
     """One application a process; balances are what its changelog topic holds."""
 
     name = "Quix Streams"
 
     def __init__(self) -> None:
-        self._committed: Committed | None = None
+        super().__init__(_group)
 
     def missing(self) -> str | None:
         """None: pip, which made this environment, makes its environment too."""
@@ -50,21 +48,6 @@ class QuixStreams:
             for name in names
         ]
 
-    def servers(self) -> dict[str, int]:
-        """None of its own."""
-        return {}
-
-    def done(self, work: Work, ends: Mapping[int, int]) -> bool:
-        """State, alerts and offsets are committed in one transaction: the offsets tell."""
-        at = self.committed(work)
-        return all(at[number] >= end for number, end in ends.items())
-
-    def committed(self, work: Work) -> dict[int, int]:
-        """The next offset of each partition."""
-        if self._committed is None:
-            self._committed = Committed(work.kafka, _group(work))
-        return self._committed.offsets(work.usage, work.partitions)
-
     def balances(self, work: Work) -> dict[str, Balance]:
         """The last wallet of each account in the changelog: what a new process would restore."""
         changelog = f"changelog__{_group(work)}--{work.usage}--default"
@@ -77,16 +60,7 @@ class QuixStreams:
 
     def alerts(self, work: Work) -> list[tuple[str, str, str]]:
         """Those of committed transactions."""
-        sent = [
-            json.loads(value or b"") for _, value in records(work.kafka, work.alerts(self.name))
-        ]
-        return [(alert["id"], alert["account"], alert["type"]) for alert in sent]
-
-    def close(self) -> None:
-        """End the connection that asks for offsets."""
-        if self._committed is not None:
-            self._committed.close()
-            self._committed = None
+        return sent_alerts(work, self.name)
 
 
 def _group(work: Work) -> str:
