@@ -231,7 +231,7 @@ def _completed(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
         message = f"a frame with other columns: {rows.schema}"
         raise FrameError(message)
     found = rows.schema
-    return rows.select(
+    return rows.select_seq(
         pl.col(name) if name in found else pl.lit(None, dtype).alias(name)
         for name, dtype in schema.items()
     )

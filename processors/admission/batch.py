@@ -22,6 +22,7 @@ from processors.admission.merge import Run
 from processors.admission.record import RawRecord, Records
 from schemas.frames import JOURNAL_SCHEMA, JournalKind, Source, Vector
 from schemas.reasons import Reason, Refusal
+from schemas.tables import filtered, stacked
 
 MOST_RECORDS: Final = 8_192
 MOST_BYTES: Final = 3_000_000
@@ -169,7 +170,7 @@ def _examine_usage(
             _put(stretch, places[index], Source.USAGE, record, outcome)
     if slowly:
         found.append(placed(slowly))
-    stretch.usage = pl.concat(found)
+    stretch.usage = stacked(found)
     if slowly:
         stretch.usage = stretch.usage.sort("at")
 
@@ -228,10 +229,10 @@ def settle(stretch: Stretch, answers: Sequence[bytes], usage: Buffer) -> None:
     if answer.count(CLAIMED) == len(answer):
         return
     mine = pl.Series(list(answer), dtype=pl.UInt8) == CLAIMED
-    others = stretch.usage.select("at", "offset").filter(~mine).rows()
+    others = filtered(stretch.usage.select_seq("at", "offset"), ~mine).rows()
     codes = (code for code in answer if code != CLAIMED)
     for (at, offset), code in zip(others, codes, strict=True):
         record = usage.records[bisect_left(usage.records.offsets, offset)]
         why = _REPEAT if code == DUPLICATE else _CONFLICT
         stretch.refused.append(Refused(at, Source.USAGE, record, why))
-    stretch.usage = stretch.usage.filter(mine)
+    stretch.usage = filtered(stretch.usage, mine)

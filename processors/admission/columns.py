@@ -28,6 +28,7 @@ from processors.admission.metered import SIGNED
 from processors.admission.record import Records
 from schemas.frames import JOURNAL_SCHEMA, JournalKind
 from schemas.partition import partition_of
+from schemas.tables import filtered, stacked
 from schemas.times import TimeError
 from schemas.topics import MAX_INPUT_BYTES
 
@@ -62,7 +63,7 @@ class Common(NamedTuple):
 def common(examiner: Examiner, records: Records) -> Common:
     """Examine `records`, which follow what the examiner knows of the catalog."""
     rows = _decoded(records)
-    rows = rows.with_columns(
+    rows = rows.with_columns_seq(
         pl.repeat(int(JournalKind.USAGE), len(records), dtype=pl.UInt8, eager=True).alias("kind"),
         pl.Series("offset", records.offsets, dtype=pl.Int64),
         pl.Series("received_at", records.received_at, dtype=pl.Int64),
@@ -70,10 +71,10 @@ def common(examiner: Examiner, records: Records) -> Common:
     )
     fine = _fine(examiner, rows)
     at = pl.Series("at", range(len(records)), dtype=pl.Int64)
-    rows = rows.select(JOURNAL_SCHEMA.names())
+    rows = rows.select_seq(JOURNAL_SCHEMA.names())
     if fine.all():
         return Common(rows, at, [])
-    return Common(rows.filter(fine), at.filter(fine), at.filter(~fine).to_list())
+    return Common(filtered(rows, fine), at.filter(fine), at.filter(~fine).to_list())
 
 
 def _decoded(records: Records) -> pl.DataFrame:
@@ -94,7 +95,7 @@ def _decoded(records: Records) -> pl.DataFrame:
         for index in _unusual(values, records.headers[start : start + _AT_ONCE]):
             found[index] = _UNREAD
         pieces.append(_columns(found))
-    return pl.concat(pieces)
+    return stacked(pieces)
 
 
 def _columns(found: Sequence[Envelope]) -> pl.DataFrame:
@@ -135,10 +136,9 @@ def _unusual(values: Sequence[bytes], headers: Sequence[Headers | None]) -> Iter
 def _instants(texts: pl.Series) -> pl.Series:
     """`envelope.instant` of each text, null where it needs a closer look."""
     seconds = texts.str.slice(0, _TO_SECOND)
-    known = {text: _second(text) for text in seconds.unique().to_list()}
-    if not known:  # an empty mapping has no type
-        return pl.Series("time", [], dtype=pl.Int64)
-    begin = seconds.replace_strict(list(known), list(known.values()), return_dtype=pl.Int64)
+    distinct = seconds.unique().sort()
+    known = pl.Series(map(_second, distinct.to_list()), dtype=pl.Int64)
+    begin = known.gather(distinct.search_sorted(seconds))
     rest = texts.str.slice(_TO_SECOND)
     digits = rest.str.strip_chars(".Z").str.pad_end(_FRACTION_DIGITS, "0")
     fraction = digits.cast(pl.Int64, strict=False)

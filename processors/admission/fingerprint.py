@@ -53,7 +53,7 @@ def _digests(
     sizes = [pl.col(n).str.len_chars().cast(pl.String).fill_null("-1") for n in (first, second)]
     texts = (pl.col(first), pl.col(second).fill_null(""), last)
     joined = pl.concat_str(sizes[0], pl.lit(":"), sizes[1], pl.lit(":"), *texts)
-    column = rows.select(joined.cast(pl.Binary)).to_series()
+    column = rows.select_seq(joined.cast(pl.Binary)).to_series()
     digests, copy = [], empty.copy
     for start in range(0, len(column), _AT_ONCE):
         for text in column.slice(start, _AT_ONCE).to_list():

@@ -57,9 +57,12 @@ class Group:
             [self._usage], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
-    def acknowledge(self) -> bool:
-        """Store what the journal has confirmed; whether that was anything. Raises as `Writer`."""
-        vectors = {p: self._writer.acknowledge(owned) for p, owned in self.owned.items()}
+    def acknowledge(self, *, wait: bool = False) -> bool:
+        """Store what the journal has confirmed; whether anything was stored. Raises as `Writer`."""
+        vectors = {
+            partition: self._writer.acknowledge(owned, wait=wait)
+            for partition, owned in self.owned.items()
+        }
         places = [
             TopicPartition(self._usage, partition, vector[Source.USAGE])
             for partition, vector in vectors.items()
@@ -146,7 +149,7 @@ class Group:
 
     def _settle(self, seconds: float) -> None:
         self._outbox.flush(seconds)
-        self.acknowledge()
+        self.acknowledge(wait=True)
 
 
 def _group_settings(settings: AdmissionSettings) -> dict[str, object]:

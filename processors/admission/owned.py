@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from processors.admission.asked import Asked
 from processors.admission.buffer import Buffer
 from processors.admission.examine import Examiner
 from processors.admission.merge import Run
@@ -19,8 +20,8 @@ class Owned:
     """One partition that this worker owns.
 
     `vector` and `clock` are those behind the last frame sent, `acknowledged` behind the last that
-    the journal has confirmed and Redis stored. `end` is the usage log's end when last asked. Times
-    for ticks are seconds of the monotonic clock.
+    the journal has confirmed and Redis stored, `storing` what Redis is being asked to store. `end`
+    is the usage log's end when last asked. Times for ticks are seconds of the monotonic clock.
     """
 
     examiner: Examiner
@@ -32,6 +33,7 @@ class Owned:
     ticking: bool = False
     busy: bool = False
     paused: bool = False
+    storing: tuple[Flight, Asked[None]] | None = None
     flights: deque[Flight] = field(default_factory=deque)
     buffers: tuple[Buffer, Buffer, Buffer] = field(init=False)
 

@@ -5,20 +5,19 @@ Each frame carries the source vector before and after it; a frame's `after` is i
 gap (architecture.md section 3, rule 2).
 """
 
-import polars as pl
-
 from processors.admission.batch import Stretch, placed
-from schemas.frames import FrameKind, JournalHeader, encode
+from schemas.frames import JOURNAL_SCHEMA, FrameKind, JournalHeader, encode
+from schemas.tables import stacked
 
 
 def frame(stretch: Stretch) -> bytes:
     """The frame of a stretch whose claims are settled."""
     rows = stretch.usage
     if stretch.others:
-        rows = pl.concat([rows, placed(stretch.others)]).sort("at")
+        rows = stacked([rows, placed(stretch.others)]).sort("at")
     refused = [
         (int(source), record.offset, str(why.reason))
         for _, source, record, why in sorted(stretch.refused, key=lambda each: each.at)
     ]
     header = JournalHeader(stretch.after, stretch.upto, refused)
-    return encode(FrameKind.JOURNAL, header, rows.drop("at"))
+    return encode(FrameKind.JOURNAL, header, rows.select_seq(JOURNAL_SCHEMA.names()))

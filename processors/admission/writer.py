@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
+from processors.admission.asked import Asked
 from processors.admission.batch import Claim, Refused, Stretch, cut, examined, settle
 from processors.admission.claims import Claims
 from processors.admission.examine import owner_of
@@ -27,13 +28,7 @@ class Claiming:
     """An examined stretch, and the claims asked for it."""
 
     stretch: Stretch
-    ask: Callable[[], list[bytes]]
-    future: "Future[list[bytes]] | None"
-
-    def answers(self) -> list[bytes]:
-        """The answers asked for; called again, asks again."""
-        future, self.future = self.future, None
-        return self.ask() if future is None else future.result()
+    answers: Asked[list[bytes]]
 
 
 @dataclass(slots=True)
@@ -67,7 +62,7 @@ class Writer:
             stretch = examined(owned.examiner, piece, owned.buffers, vector, clock, self._width)
             vector, clock = stretch.upto, stretch.clock
             ask = partial(self._ask, owned.examiner.partition, stretch.claims)
-            writing.claimings.append(Claiming(stretch, ask, self._asking.submit(ask)))
+            writing.claimings.append(Claiming(stretch, Asked(ask, self._asking)))
         return writing
 
     def finish(self, writing: "Writing") -> None:
@@ -86,24 +81,32 @@ class Writer:
         took = time.perf_counter() - writing.started
         self._observer.batch(records, len(writing.claimings), took)
 
-    def acknowledge(self, owned: Owned) -> Vector | None:
-        """Store the contiguous prefix of frames that the journal has; the new vector, if any.
+    def acknowledge(self, owned: Owned, *, wait: bool) -> Vector | None:
+        """Store the contiguous prefix of frames that the journal has; the new vector once it is.
 
-        Raises Stopped and ClaimsBehind.
+        Redis stores it between two batches' claims while the next records are examined; `wait`
+        stays until all is stored. Raises Stopped and ClaimsBehind.
         """
-        flight = owned.landed()
-        if flight is None:
-            return None
-        partition = owned.examiner.partition
-        self._patience.until_done(
-            lambda: self._claims.acknowledge(partition, flight.vector, flight.clock)
-        )
-        owned.acknowledged = flight.vector
-        return flight.vector
+        before = owned.acknowledged
+        while True:
+            if owned.storing is None and (flight := owned.landed()) is not None:
+                store = partial(
+                    self._claims.acknowledge,
+                    owned.examiner.partition,
+                    flight.vector,
+                    flight.clock,
+                )
+                owned.storing = flight, Asked(store, self._asking)
+            if owned.storing is None or not (wait or owned.storing[1].answered):
+                break
+            flight, stored = owned.storing
+            self._patience.until_done(stored.answer)
+            owned.storing, owned.acknowledged = None, flight.vector
+        return None if owned.acknowledged == before else owned.acknowledged
 
     def _settle(self, owned: Owned, claiming: "Claiming") -> None:
         waited = time.perf_counter()
-        answers = self._patience.until_done(claiming.answers)
+        answers = self._patience.until_done(claiming.answers.answer)
         waited = time.perf_counter() - waited
         self._observer.claimed(claiming.stretch.usage.height, waited)
         settle(claiming.stretch, answers, owned.usage)

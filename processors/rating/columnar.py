@@ -44,6 +44,7 @@ from schemas.documents import (
 )
 from schemas.frames import RATED_SCHEMA, JournalKind, RatedKind
 from schemas.reasons import Refusal
+from schemas.tables import filtered, stacked
 
 FEW: Final = 24
 """So many rows the plain way rates sooner."""
@@ -68,7 +69,7 @@ def rate(
         return pl.DataFrame(schema=RATED_SCHEMA), clock
     known = Known(rows) if known is None else known
     known.trim()
-    batch = batch.with_columns(
+    batch = batch.with_columns_seq(
         at=pl.max_horizontal(pl.col("received_at").cum_max(), pl.lit(clock, pl.Int64))
     )
     documents = _documents(batch)
@@ -85,7 +86,7 @@ def rate(
         else:
             start, stop = places[0][0], places[-1][1]
             parts.append(rated_frame(_plainly(batch.slice(start, stop - start), known)))
-    rated = parts[0] if len(parts) == 1 else pl.concat(parts)
+    rated = parts[0] if len(parts) == 1 else stacked(parts)
     return rated, batch.get_column("at").item(-1)
 
 
@@ -105,10 +106,11 @@ def _singles(batch: pl.DataFrame, documents: _Documents, rows: Rows[RatingRow]) 
     marked = had_backfills(accounts, rows) | entering
     if marked:
         of_marked = pl.col("account").is_in(sorted(marked))
-        usage = batch.with_row_index("at_row").filter(
-            (pl.col("kind") == int(JournalKind.USAGE)) & of_marked
+        usage = filtered(
+            batch.with_row_index("at_row"),
+            (pl.col("kind") == int(JournalKind.USAGE)) & of_marked,
         )
-        keys = usage.select("at_row", "account", "source", "id").rows()
+        keys = usage.select_seq("at_row", "account", "source", "id").rows()
         rows.load(event_key("b", *key) for _, *key in keys)
         found.update(
             at

@@ -80,5 +80,5 @@ def _in_columns(quantity: pl.Series, terms: pl.DataFrame) -> tuple[pl.Series, pl
     times = pl.when(~single).then(multiplied)
     product = (times * pl.col("amount")).cast(_WHOLE)
     cost = (product / pl.col("size").cast(_WHOLE)).to_physical()
-    frame = terms.hstack([quantity.alias("units")]).select(cost=cost, single=single)
+    frame = terms.hstack([quantity.alias("units")]).select_seq(cost=cost, single=single)
     return frame.get_column("cost"), frame.get_column("single")

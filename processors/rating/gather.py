@@ -14,6 +14,7 @@ from processors.rating.rated import Rated
 from projections.rates.choice import EntityLimit
 from projections.rates.extract import text_of
 from schemas.frames import CREDITS, QUANTITY, RATED_SCHEMA, UNIT_PRICE, RatedKind
+from schemas.tables import gathered
 
 _OF_EVENT: Final = ("journal_offset", "row", "at", "account", "source", "id", "time")
 _OF_DECISION: Final = (
@@ -50,7 +51,7 @@ def gather(
     places = pl.Series(lines.events, dtype=pl.UInt32)
     decided = known.decided.of(lines.codes, _OF_DECISION)
     is_line = decided.get_column("kind") == int(RatedKind.LINE)
-    rated = batch.select(_OF_EVENT)[places].hstack(
+    rated = gathered(batch.select_seq(_OF_EVENT), places).hstack(
         [
             *decided.get_columns(),
             *known.charged.of(lines.parties, _OF_PARTY).get_columns(),
@@ -64,7 +65,7 @@ def gather(
         ]
     )
     if not is_line.all():
-        rated = rated.with_columns(pl.when(is_line).then(pl.col(_OF_LINES)).name.keep())
+        rated = rated.with_columns_seq(pl.when(is_line).then(pl.col(_OF_LINES)).name.keep())
     return _in_decimals(rated)
 
 
@@ -76,7 +77,7 @@ def rated_frame(rated: Sequence[Rated]) -> pl.DataFrame:
 
 def _in_decimals(units: pl.DataFrame) -> pl.DataFrame:
     """Amounts as decimals instead of their units; exact, no value is converted."""
-    return units.select(
+    return units.select_seq(
         pl.col(name).reinterpret(dtype=_SCALES[name]) if name in _SCALES else pl.col(name)
         for name in RATED_SCHEMA
     )
@@ -115,5 +116,5 @@ def _data(batch: pl.DataFrame, places: pl.Series, is_line: pl.Series) -> pl.Seri
     """The bytes of every row but lines and ticks (a tick has none)."""
     if is_line.all():
         return pl.Series("data", [None], dtype=pl.Binary).new_from_index(0, len(places))
-    kept = places.to_frame("at").select(pl.when(~is_line).then("at")).to_series()
+    kept = places.to_frame("at").select_seq(pl.when(~is_line).then("at")).to_series()
     return batch.get_column("data").gather(kept)

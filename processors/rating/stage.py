@@ -19,6 +19,7 @@ from projections.fold.worker import StageKind
 from projections.rows import Changes, RowReader, Rows
 from schemas.frames import RATED_SCHEMA, FrameKind, JournalKind, RatedKind
 from schemas.rejected import cloud_event, rejection_headers
+from schemas.tables import filtered, stacked
 from schemas.topics import JOURNAL, RATED, REJECTED, UNRATED
 
 STAGE: Final = "rating"
@@ -44,7 +45,7 @@ class RatingFold:
         rated = pl.DataFrame(schema=RATED_SCHEMA)
         side: list[Output] = []
         if new:
-            batch = pl.concat(new)
+            batch = stacked(new)
             rated, self._clock = rate(batch, self._clock, self._rows, self._known)
             side = list(self._side_records(batch, rated))
             metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(
@@ -85,11 +86,12 @@ class RatingFold:
 
     def _side_records(self, batch: pl.DataFrame, rated: pl.DataFrame) -> Iterator[Output]:
         """`unrated` and `rejected` show what the rated log already says; both may repeat."""
-        ended = rated.filter(pl.col("kind").is_in([int(RatedKind.UNRATED), int(RatedKind.REFUSED)]))
+        shown = [int(RatedKind.UNRATED), int(RatedKind.REFUSED)]
+        ended = filtered(rated, rated.get_column("kind").is_in(shown))
         if not ended.height:
             return
         place = ["journal_offset", "row"]
-        came = batch.select(*place, "type", "contract", "offset", journal_kind="kind")
+        came = batch.select_seq(*place, "type", "contract", "offset", journal_kind="kind")
         for row in ended.join(came, on=place, how="left", suffix="_named").iter_rows(named=True):
             detail = f"{row['reason']} at journal {row['journal_offset']}:{row['row']}"
             if row["product"]:
@@ -124,7 +126,7 @@ def _observe(rated: pl.DataFrame, seconds: float) -> None:
     metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
     metrics.STEP_SECONDS.labels(STAGE, "fold").inc(seconds)
     is_line = rated.get_column("kind") == int(RatedKind.LINE)
-    others = rated.clear() if is_line.all() else rated.filter(~is_line)
+    others = rated.clear() if is_line.all() else filtered(rated, ~is_line)
     metrics.EVENTS.labels(STAGE, "line").inc(rated.height - others.height)
     ended = zip(others.get_column("kind"), others.get_column("reason"), strict=True)
     for (kind, reason), count in Counter(ended).items():

@@ -7,6 +7,7 @@ import polars as pl
 
 from processors.rating.lines import Decision, Party
 from schemas.frames import RATED_SCHEMA
+from schemas.tables import gathered
 
 SMALL: Final = 2**63 - 1
 _MOST_CHUNKS: Final = 16
@@ -60,11 +61,11 @@ class Table(Generic[T]):
             )
             if self._table.n_chunks() > _MOST_CHUNKS:
                 self._table = self._table.rechunk()
-        chosen = self._table.select(columns)
+        chosen = self._table.select_seq(columns)
         if numbers and numbers.count(numbers[0]) == len(numbers):
             same = chosen[numbers[0]]
             return pl.DataFrame([c.new_from_index(0, len(numbers)) for c in same.get_columns()])
-        return chosen[pl.Series(numbers, dtype=pl.UInt32)]
+        return gathered(chosen, pl.Series(numbers, dtype=pl.UInt32))
 
 
 def decided_row(decision: Decision) -> tuple[Any, ...]:

@@ -53,16 +53,16 @@ def tiered_costs(
     `terms` are the lines' rows of TIERED, `slots` their keys by number, `totals` the keys'
     quantities before. None where a number might be too large.
     """
-    lines = terms.with_columns(
+    lines = terms.with_columns_seq(
         slot=pl.Series(slots, dtype=pl.UInt32), quantity=pl.Series(quantities, dtype=pl.Int128)
     )
     begin = pl.Series(totals, dtype=pl.Int128)[lines.get_column("slot")]
-    lines = lines.with_columns(
+    lines = lines.with_columns_seq(
         after=pl.col("quantity").cum_sum().over("slot") + begin.alias("begin")
-    ).with_columns(before=pl.col("after") - pl.col("quantity"))
-    if lines.select((pl.col("after") > pl.col("reach")).any()).item():
+    ).with_columns_seq(before=pl.col("after") - pl.col("quantity"))
+    if lines.select_seq((pl.col("after") > pl.col("reach")).any()).item():
         return None
-    cost = lines.select(_curve("after") - _curve("before")).to_series()
+    cost = lines.select_seq(_curve("after") - _curve("before")).to_series()
     ends = lines.group_by("slot", maintain_order=True).agg(pl.col("after").last())
     return cost, lines.get_column("before"), list(ends.iter_rows())
 

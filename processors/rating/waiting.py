@@ -6,6 +6,7 @@ from processors.rating.known import Known
 from processors.rating.lines import Lines
 from processors.rating.rows import WaitingRow, event_key
 from schemas.frames import RatedKind
+from schemas.tables import gathered
 
 
 def keep_waiting(lines: Lines, batch: pl.DataFrame, known: Known) -> None:
@@ -22,7 +23,7 @@ def keep_waiting(lines: Lines, batch: pl.DataFrame, known: Known) -> None:
             if waiting is not None and product is not None:
                 waiting.append(product)
     names = ("account", "source", "id", "type", "time", "contract", "data")
-    events = batch.select(names)[list(products)].iter_rows()
+    events = gathered(batch.select_seq(names), list(products)).iter_rows()
     kept: dict[str, WaitingRow] = {}
     for waiting, (account, source, identity, kind, time, contract, raw) in zip(
         products.values(), events, strict=True

@@ -21,6 +21,7 @@ from projections.balances.reference import concerns_all, fold_row
 from projections.balances.row import BalanceRow
 from projections.balances.step import Refused
 from schemas.frames import LEDGER_SCHEMA, RatedKind
+from schemas.tables import filtered, stacked
 
 _PLACE: Final = ["journal_offset", "row", "ordinal"]
 _UNITS: Final = ("quantity", "cost")
@@ -43,7 +44,7 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
     """Fold `batch`, RATED_SCHEMA rows in position order."""
     kinds = batch.get_column("kind")
     is_line = kinds == int(RatedKind.LINE)
-    lines = batch if is_line.all() else batch.filter(is_line)
+    lines = batch if is_line.all() else filtered(batch, is_line)
     named = batch.get_column("account").filter(kinds == int(RatedKind.DOCUMENT)).to_list()
     sums = _sums(lines, [])
     accounts = sums.get_column("account").unique(maintain_order=True).to_list()
@@ -54,20 +55,20 @@ def fold(batch: pl.DataFrame, books: Books) -> Folded:
     if owing:
         sums = _sums(lines, owing)
     payers = _take_quickly(_groups(sums), rows, books, excluded)
-    lines = lines.with_columns(_spread(sums, payers))
+    lines = lines.with_columns_seq(_spread(sums, payers))
     _tally(lines, books)
     ledger = _quick_ledger(lines)
     slow = _slow_rows(batch, lines, excluded)
     postings, alerts, refused = _fold_slowly(slow, books)
     if postings:
-        ledger = pl.concat([ledger, ledger_frame(postings)]).sort(_PLACE)
+        ledger = stacked([ledger, ledger_frame(postings)]).sort(_PLACE)
     return Folded(ledger, alerts, refused)
 
 
 def _spread(sums: pl.DataFrame, payers: list[str | None]) -> pl.Series:
     """The payer of each line, of that of its group."""
     number = pl.int_range(pl.len(), dtype=pl.UInt32)
-    lines = sums.select(group=number, at="at_lines").explode("at")
+    lines = sums.select_seq(group=number, at="at_lines").explode("at")
     group, at = lines.get_columns()
     of_line = group.clone().scatter(at, group)
     return pl.Series("payer", payers, dtype=pl.String).gather(of_line)
@@ -85,11 +86,13 @@ def _sums(lines: pl.DataFrame, owing: list[str]) -> pl.DataFrame:
         # Eager group sums wrap silently, so their bound is checked first.
         most = max(abs(cast("int", costs.max())), abs(cast("int", costs.min())))
         assert most * lines.height < 10**38, most
-    columns = lines.select(*_SCOPE, "time", "at", costs.alias("cost")).with_row_index("at_lines")
+    columns = lines.select_seq(*_SCOPE, "time", "at", costs.alias("cost")).with_row_index(
+        "at_lines"
+    )
     keys = [*_SCOPE]
     if owing:
         by_key = lines.get_column("account").is_in(owing)
-        columns = columns.with_columns(
+        columns = columns.with_columns_seq(
             pl.when(by_key).then(lines.get_column(name)).alias(f"of_{name}") for name in _KEY
         )
         keys += [f"of_{name}" for name in _KEY]
@@ -119,7 +122,7 @@ def _tally(lines: pl.DataFrame, books: Books) -> None:
     counted = (pl.col("before").is_not_null() & pl.col("payer").is_not_null()) | (
         pl.col("payer") == _OVERAGE
     )
-    drawn = lines.filter(counted & (pl.col("cost").to_physical() > pl.lit(0, pl.Int128)))
+    drawn = filtered(lines, counted & (pl.col("cost").to_physical() > pl.lit(0, pl.Int128)))
     if not drawn.height:
         return
     sums = drawn.group_by(tally_key_of_columns(), maintain_order=True).agg(
@@ -171,7 +174,7 @@ _OF_OVERAGE, _OF_GRANT = (
 
 def _quick_ledger(lines: pl.DataFrame) -> pl.DataFrame:
     if lines.get_column("payer").null_count():
-        lines = lines.filter(pl.col("payer").is_not_null())
+        lines = filtered(lines, lines.get_column("payer").is_not_null())
     free = pl.col("cost").to_physical() == pl.lit(0, pl.Int128)
     overage = (pl.col("payer") == _OVERAGE) & ~free
     own = {
@@ -182,7 +185,7 @@ def _quick_ledger(lines: pl.DataFrame) -> pl.DataFrame:
         "unauthorised": pl.lit(None, pl.Boolean),
         "reference": pl.lit(None, pl.String),
     }
-    return lines.select(own.get(name, pl.col(name)).alias(name) for name in LEDGER_SCHEMA)
+    return lines.select_seq(own.get(name, pl.col(name)).alias(name) for name in LEDGER_SCHEMA)
 
 
 def _slow_rows(batch: pl.DataFrame, lines: pl.DataFrame, excluded: set[str]) -> pl.DataFrame:
@@ -191,9 +194,9 @@ def _slow_rows(batch: pl.DataFrame, lines: pl.DataFrame, excluded: set[str]) -> 
         return batch.clear()
     is_line = pl.col("kind") == int(RatedKind.LINE)
     if lines.get_column("payer").null_count() == 0:
-        return batch.filter(pl.col("kind").is_in(_FOLDED) & ~is_line)
+        return filtered(batch, pl.col("kind").is_in(_FOLDED) & ~is_line)
     wanted = pl.col("account").is_in(sorted(excluded))
-    return batch.filter(pl.col("kind").is_in(_FOLDED) & (~is_line | wanted))
+    return filtered(batch, pl.col("kind").is_in(_FOLDED) & (~is_line | wanted))
 
 
 def _fold_slowly(
@@ -204,10 +207,10 @@ def _fold_slowly(
     refused: list[Refused] = []
     if not slow.height:
         return postings, alerts, refused
-    counted = slow.filter(pl.col("period").is_not_null())
-    books.rows.load(counted.select(tally_key_of_columns()).to_series().to_list())
+    counted = filtered(slow, slow.get_column("period").is_not_null())
+    books.rows.load(counted.select_seq(tally_key_of_columns()).to_series().to_list())
     last = slow.get_column("at").item(-1)
-    places = slow.select("kind", "account").iter_rows()
+    places = slow.select_seq("kind", "account").iter_rows()
     watched = set(books.due(last)) if any(starmap(concerns_all, places)) else set()
     watched.update(account for account in slow.get_column("account").unique() if account)
     for rated in _dicts(slow):
@@ -232,4 +235,4 @@ def _due_of(watched: set[str], books: Books, clock: int) -> list[str]:
 
 def _dicts(rated: pl.DataFrame) -> list[dict[str, Any]]:
     """The rows as plain values, amounts in units."""
-    return rated.with_columns(pl.col(name).to_physical() for name in _UNITS).to_dicts()
+    return rated.with_columns_seq(pl.col(name).to_physical() for name in _UNITS).to_dicts()

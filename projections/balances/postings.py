@@ -102,6 +102,6 @@ def ledger_frame(postings: Sequence[Posting]) -> pl.DataFrame:
             name: pl.Int128 if name in _UNITS else dtype for name, dtype in LEDGER_SCHEMA.items()
         },
     )
-    return frame.with_columns(
+    return frame.with_columns_seq(
         pl.col(name).reinterpret(dtype=LEDGER_SCHEMA[name]) for name in _UNITS
     )

@@ -18,6 +18,7 @@ from projections.fold.worker import StageKind
 from projections.rows import Changes, RowReader
 from schemas.frames import LEDGER_SCHEMA, FrameKind, decode_rated
 from schemas.rejected import rejection_headers
+from schemas.tables import stacked
 from schemas.topics import ALERTS, LEDGER, RATED, REJECTED
 
 STAGE: Final = "balances"
@@ -41,7 +42,7 @@ class BalancesFold:
         new = [part for part in parts if part is not None]
         folded = Folded(pl.DataFrame(schema=LEDGER_SCHEMA), [], [])
         if new:
-            batch = pl.concat(new)
+            batch = stacked(new)
             folded = fold(batch, self._books)
             _observe(batch, folded, time.perf_counter() - started)
             metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(

@@ -39,5 +39,5 @@ def _starts(rows: pl.DataFrame) -> list[int]:
 
 
 def _position(rows: pl.DataFrame, index: int) -> Vector:
-    offset, row, ordinal = rows.select("journal_offset", "row", "ordinal").row(index)
+    offset, row, ordinal = rows.select_seq("journal_offset", "row", "ordinal").row(index)
     return (offset, row, ordinal)

@@ -24,6 +24,7 @@ from schemas.frames import (
     Vector,
     decode_journal,
 )
+from schemas.tables import filtered
 
 ZERO: Final[Vector] = (0, 0, 0)
 GAP_PATIENCE_SECONDS: Final = 20
@@ -129,12 +130,12 @@ class JournalReader:
         before = self.vector
         self.vector = _maximum(before, header.upto)
         self.refused = [r for r in header.refused if r[1] >= before[r[0]]]
-        rows = frame.rows.with_columns(
+        rows = frame.rows.with_columns_seq(
             pl.lit(offset, pl.Int64).alias("journal_offset"),
             pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
         )
         if before != header.after:
-            rows = rows.filter(_unseen(before))
+            rows = filtered(rows, _unseen(before))
         return rows if rows.height else None
 
 
@@ -177,5 +178,5 @@ class OutputReader:
             at_offset, at_row = pl.col("journal_offset"), pl.col("row")
             offset, row, ordinal = before
             later_row = (at_row > row) | ((at_row == row) & (pl.col("ordinal") >= ordinal))
-            rows = rows.filter((at_offset > offset) | ((at_offset == offset) & later_row))
+            rows = filtered(rows, (at_offset > offset) | ((at_offset == offset) & later_row))
         return rows if rows.height else None

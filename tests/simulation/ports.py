@@ -53,7 +53,7 @@ class Inline:
 
     def submit(self, call: Callable[[], Any]) -> Any:
         if self._node.luck(0.3):
-            return SimpleNamespace(result=call)
+            return SimpleNamespace(result=call, done=lambda: self._node.luck(0.5))
         future: Future[Any] = Future()
         try:
             future.set_result(call())
