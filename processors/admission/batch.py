@@ -28,6 +28,9 @@ MOST_RECORDS: Final = 8_192
 MOST_BYTES: Final = 3_000_000
 """A stretch is cut before the record that would pass either; one record may be larger alone."""
 
+FEW: Final = 256
+"""So many usage records are examined sooner one by one than in columns."""
+
 PLACED_SCHEMA: Final = pl.Schema({"at": pl.Int64(), **JOURNAL_SCHEMA})
 """Journal rows, and the place of each among the records of its stretch."""
 
@@ -157,10 +160,12 @@ def _examine_usage(
     for at, (_, start, stop) in waiting:
         chosen.extend(records.take(start, stop))
         places.extend(range(at, at + stop - start))
-    rows, indices, rest = common(examiner, chosen)
-    at_of = pl.Series("at", places, dtype=pl.Int64)
-    found = [stretch.usage, rows.insert_column(0, at_of.gather(indices) if rest else at_of)]
-    slowly: list[_Row] = []
+    found, slowly = [stretch.usage], list[_Row]()
+    rest: Sequence[int] = range(len(chosen))
+    if len(chosen) > FEW:
+        rows, indices, rest = common(examiner, chosen)
+        at_of = pl.Series("at", places, dtype=pl.Int64)
+        found.append(rows.insert_column(0, at_of.gather(indices) if rest else at_of))
     for index in rest:
         record = chosen[index]
         outcome = examiner.usage(record)
@@ -171,7 +176,7 @@ def _examine_usage(
     if slowly:
         found.append(placed(slowly))
     stretch.usage = stacked(found)
-    if slowly:
+    if slowly and len(slowly) < stretch.usage.height:
         stretch.usage = stretch.usage.sort("at")
 
 

@@ -2,10 +2,12 @@
 
 import json
 from typing import Any, Final
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.admission import fingerprint
 from processors.admission.columns import common
 from processors.admission.envelope import Headers, Usage
 from processors.admission.examine import (
@@ -172,9 +174,12 @@ def test_what_columns_accept_is_what_each_record_is_by_itself(
     usages = [usage for index in at if isinstance(usage := outcomes[index], Usage)]
     expected = [row_of(records[index], usage) for index, usage in zip(at, usages, strict=True)]
     assert rows.rows() == expected
-    assert key_digests(rows) == [key_digest(u.account, u.source, u.id) for u in usages]
+    keys = [key_digest(u.account, u.source, u.id) for u in usages]
     contents = [content_digest(u.type, u.data, u.contract) for u in usages]
-    assert content_digests(rows) == contents
+    for few in (0, len(usages)):  # in columns, and one by one
+        with patch.object(fingerprint, "FEW", few):
+            assert key_digests(rows) == keys
+            assert content_digests(rows) == contents
 
 
 def test_the_common_form_is_taken_in_columns() -> None:

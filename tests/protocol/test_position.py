@@ -29,9 +29,7 @@ USAGE, CREDITS, CATALOG = JournalKind.USAGE, JournalKind.CREDITS, JournalKind.CA
 JOURNAL_GAP = "if not _covers(self.vector, header.after):"
 JOURNAL_UNSEEN = "rows = filtered(rows, _unseen(before))"
 OUTPUT_GAP = "if header.after > self.reached:"
-OUTPUT_UNSEEN = (
-    "rows = filtered(rows, (at_offset > offset) | ((at_offset == offset) & later_row))"
-)
+OUTPUT_UNSEEN = "rows = filtered(rows, (at_offset > offset) | ((at_offset == offset) & later_row))"
 ORDINAL = 'later_row = (at_row > row) | ((at_row == row) & (pl.col("ordinal") >= ordinal))'
 GAP_STANDS = "elif now - self.since > GAP_PATIENCE_SECONDS:"
 

@@ -9,7 +9,18 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, Final
 
-from processors.admission import control, examine, group, metered, outbox, stamps, worker, writer
+from processors.admission import (
+    batch,
+    control,
+    examine,
+    fingerprint,
+    group,
+    metered,
+    outbox,
+    stamps,
+    worker,
+    writer,
+)
 from processors.rating import accounts
 from processors.rating import documents as rating_documents
 from processors.rating import stage as rating
@@ -100,6 +111,8 @@ def installed(
         *((module, "parse_document", _parsed) for module in _PARSING),
         (rating, "CACHED_ROWS", odds.kept),
         (balances, "CACHED_ROWS", odds.kept),
+        (batch, "FEW", odds.few),
+        (fingerprint, "FEW", odds.few),
     ]
     before = [getattr(module, name) for module, name, _ in ports]
     for module, name, port in ports:
