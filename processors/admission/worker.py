@@ -34,7 +34,8 @@ from schemas.topics import CATALOG, CREDITS, USAGE
 
 FETCH: Final = 2_000
 POLL_SECONDS: Final = 0.05
-ASKED_SECONDS: Final = 0.002
+ROUND_SECONDS: Final = 0.05
+"""From round to round while little comes: a frame costs all stages as much as hundreds of rows."""
 CONTROL_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 10.0
 LAG_SECONDS: Final = 5.0
@@ -57,7 +58,7 @@ class AdmissionWorker:
         self._observer: Observer = observer or Unobserved()
         self._stopping = False
         self._stamps = Stamps(settings)
-        self._lag_due = 0.0
+        self._lag_due = self._began = 0.0
         self._question: Question | None = None
         self._writing: Writing | None = None
         self._held_up = False
@@ -113,8 +114,10 @@ class AdmissionWorker:
         if self._group.acknowledge():
             self.status.last_progress = time.monotonic()
         try:
-            self._read()  # while Redis still answers the last round
-            self._finish()
+            if self._writing is not None:
+                self._read(0)  # while Redis still answers the last round
+                self._finish()
+            self._read(self._until_due())
             self._control.read()
             answered, self._question = self._question, None
             ends = answered.ends.answer() if answered else {}
@@ -129,13 +132,19 @@ class AdmissionWorker:
             self.status.waiting_for = None
         self._tick()
 
-    def _read(self) -> None:
-        """Take what has arrived, so few at a time that the processor's cache holds them."""
-        seconds = POLL_SECONDS
-        if self._writing is not None:
-            seconds = 0
-        elif self._question is not None and not self._held_up:
-            seconds = ASKED_SECONDS
+    def _until_due(self) -> float:
+        """How many seconds to wait for more before the next round."""
+        if self._question is None or self._held_up:
+            return POLL_SECONDS
+        if any(len(owned.usage) >= FETCH for owned in self._question.owned.values()):
+            return 0
+        return max(0, self._began + ROUND_SECONDS - time.monotonic())
+
+    def _read(self, seconds: float) -> None:
+        """Take what has arrived, so few at a time that the processor's cache holds them.
+
+        Waits up to `seconds` for the first `FETCH`.
+        """
         for _ in range(0, self._settings.batch, FETCH):
             try:
                 messages = self._group.consumer.consume(FETCH, seconds)
@@ -172,6 +181,7 @@ class AdmissionWorker:
         for partition, owned in self._group.owned.items():
             if (end := ends.get((self._usage, partition))) is not None:
                 owned.end = max(end, owned.usage.read_to)
+        self._began = time.monotonic()
         asked: Writing | None = None
         for partition, owned in answered.owned.items():
             if self._group.owned.get(partition) is not owned or not owned.ready:

@@ -86,6 +86,8 @@ class Cluster:
         return [process for process in found if process.alive]
 
     def _step(self, process: Process) -> None:
+        if not process.alive:  # it died while another was started
+            return
         self._running.append(process)
         process.guarded(process.step)
         self._running.pop()
