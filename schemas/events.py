@@ -1,7 +1,7 @@
 """The CloudEvents of the outside: usage on its way in, alerts on their way out.
 
 The plain models: producers and tests validate with them, the JSON Schemas are made from them.
-Admission reads usage with `processors.admission.envelope`, which is quick and refuses the same.
+Admission reads usage with `schemas.envelope`, which is quick and refuses the same.
 """
 
 import re

@@ -14,10 +14,10 @@ from ingest.encode import Encoder, Fault, Row
 from ingest.ledger import Key
 from ingest.mapping import EventMapping
 from ingest.sources import Format, Spooled, contents_of, open_source
-from processors.admission.envelope import Usage, decode_structured
 from processors.admission.fingerprint import content_digest, key_digest
 from processors.admission.window import Window
 from schemas.documents import Backfill, canonical
+from schemas.envelope import Usage, decode_structured
 from schemas.reasons import Reason, Refusal
 from schemas.strict_json import MAX_DOCUMENT_BYTES
 from schemas.times import format_instant

@@ -13,10 +13,10 @@ import polars as pl
 
 from deploy.reading.evidence import RAW_TOPICS, Evidence, RawLog
 from deploy.reading.report import Invariant
-from processors.admission.envelope import Usage, decode_event
 from processors.admission.metered import meters_of, negative
 from projections.fold.log import Read
 from schemas.documents import Meter, parse_document
+from schemas.envelope import Usage, decode_event
 from schemas.frames import JournalKind, Source
 from schemas.reasons import Reason, Refusal
 

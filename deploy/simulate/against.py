@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from deploy.simulate.contents import CatalogDocument, Faults, catalog_document, document
 from deploy.simulate.scenario import Entry, elements, load_scenario, parse_loaded
-from processors.admission.envelope import Usage
 from schemas.documents import Account, Contract, Document, Grant, Product
+from schemas.envelope import Usage
 from schemas.errors import DocumentError
 
 _PARTS: Final = ("catalog", "documents")

@@ -11,7 +11,6 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from deploy.simulate.json_text import json_bytes
-from processors.admission.envelope import Usage, decode_structured
 from schemas.documents import (
     CATALOG_KINDS,
     COMMAND_KINDS,
@@ -22,6 +21,7 @@ from schemas.documents import (
     RateCard,
     parse_document,
 )
+from schemas.envelope import Usage, decode_structured
 from schemas.events import UsageEvent
 from schemas.reasons import Refusal
 

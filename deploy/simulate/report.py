@@ -13,10 +13,10 @@ import polars as pl
 
 from deploy.simulate.run import Outcome
 from deploy.simulate.scenario import Entry
-from processors.admission.envelope import Usage, decode_structured
 from projections.balances.recorded import RecordedLine, lines_of
 from projections.balances.summary import summarise
 from schemas.documents import Backfill, Command, Document, Grant, RateCard
+from schemas.envelope import Usage, decode_structured
 from schemas.frames import RatedKind
 from schemas.numbers import CREDIT_DECIMALS, QUANTITY_DECIMALS, format_units
 from schemas.times import format_instant

@@ -14,7 +14,6 @@ import polars as pl
 
 from deploy.simulate.folds import Folds
 from deploy.simulate.scenario import Entry
-from processors.admission.envelope import Usage, decode_structured
 from processors.admission.metered import Metered
 from processors.admission.window import Window
 from projections.balances.alerts import Alert
@@ -30,6 +29,7 @@ from schemas.documents import (
     VoidUsage,
     canonical,
 )
+from schemas.envelope import Usage, decode_structured
 from schemas.frames import JournalKind
 from schemas.reasons import Reason
 from schemas.times import parse_duration

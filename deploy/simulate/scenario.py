@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deploy.simulate.contents import SUPPORTED, Faults, catalog_document, content_of
-from processors.admission.envelope import DEPTH, Usage
 from schemas.documents import Document
+from schemas.envelope import DEPTH, Usage
 from schemas.errors import DocumentError
 from schemas.strict_json import shape_fault
 from schemas.times import TimeError, format_instant, parse_instant

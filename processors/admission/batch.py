@@ -15,11 +15,11 @@ import polars as pl
 from processors.admission.buffer import Buffer
 from processors.admission.claims import CLAIMED, DUPLICATE, generations, pack
 from processors.admission.columns import common
-from processors.admission.envelope import Usage
 from processors.admission.examine import Examiner, Outcome, Tick
 from processors.admission.fingerprint import content_digests, key_digests
 from processors.admission.merge import Run
 from processors.admission.record import RawRecord, Records
+from schemas.envelope import Usage
 from schemas.frames import JOURNAL_SCHEMA, JournalKind, Source, Vector
 from schemas.reasons import Reason, Refusal
 from schemas.tables import filtered, stacked

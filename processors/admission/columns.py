@@ -11,7 +11,10 @@ from typing import Final, NamedTuple
 import msgspec
 import polars as pl
 
-from processors.admission.envelope import (
+from processors.admission.examine import BAD_TIMESTAMP, Examiner, is_tick
+from processors.admission.metered import SIGNED
+from processors.admission.record import Records
+from schemas.envelope import (
     DEPTH,
     MAX_ATTRIBUTE,
     NULL,
@@ -23,9 +26,6 @@ from processors.admission.envelope import (
     is_structured,
     is_utf8,
 )
-from processors.admission.examine import BAD_TIMESTAMP, Examiner, is_tick
-from processors.admission.metered import SIGNED
-from processors.admission.record import Records
 from schemas.frames import JOURNAL_SCHEMA, JournalKind
 from schemas.partition import partition_of
 from schemas.tables import filtered, stacked

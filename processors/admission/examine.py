@@ -12,12 +12,12 @@ from typing import Final
 
 import msgspec
 
-from processors.admission.envelope import Headers, Usage, decode_event, decode_structured
 from processors.admission.metered import Metered
 from processors.admission.record import RawRecord
 from processors.admission.window import Window
 from schemas.documents import Account, Backfill, Pack, Product, RateCard, parse_document
 from schemas.documents import Document as Parsed
+from schemas.envelope import Headers, Usage, decode_event, decode_structured
 from schemas.partition import partition_of
 from schemas.reasons import Reason, Refusal
 from schemas.topics import MAX_INPUT_BYTES

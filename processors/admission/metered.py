@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from processors.admission.envelope import Usage
 from projections.rates.catalog import Catalog
 from projections.rates.extract import at_path, dimension_of, load_data, quantity_of
 from schemas.documents import Meter, Product, parse_document
+from schemas.envelope import Usage
 from schemas.reasons import Reason, Refusal
 
 SIGNED: Final = re.compile(rb':\s*"?(?:-|\\u002[dD])')

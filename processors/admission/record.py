@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 from confluent_kafka import Message
 
-from processors.admission.envelope import Headers
+from schemas.envelope import Headers
 
 
 class RawRecord(msgspec.Struct, gc=False):

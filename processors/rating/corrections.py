@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from processors.admission.envelope import decode_structured
 from processors.rating.accounts import terms_of
 from processors.rating.backfilled import content_of, remember_backfill
 from processors.rating.events import EventRating, negative, of_event, unrated
@@ -37,6 +36,7 @@ from schemas.documents import (
     VoidUsage,
     canonical,
 )
+from schemas.envelope import decode_structured
 from schemas.frames import RatedKind
 from schemas.reasons import Reason, Refusal
 

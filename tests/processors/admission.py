@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from processors.admission.envelope import Headers
 from processors.admission.record import RawRecord
+from schemas.envelope import Headers
 from schemas.times import parse_instant
 
 MINUTE = 60_000_000

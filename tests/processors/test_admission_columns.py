@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from processors.admission import fingerprint
 from processors.admission.columns import common
-from processors.admission.envelope import Headers, Usage
 from processors.admission.examine import (
     BAD_TIMESTAMP,
     FORWARDED_HEADER,
@@ -25,6 +24,7 @@ from processors.admission.fingerprint import (
 )
 from processors.admission.record import RawRecord, columns_of
 from processors.admission.window import Window
+from schemas.envelope import Headers, Usage
 from schemas.frames import JOURNAL_SCHEMA
 from tests.processors.admission import DAY, MINUTE, NOW, event, record
 

@@ -19,7 +19,6 @@ from processors.admission.batch import (
 )
 from processors.admission.buffer import Buffer
 from processors.admission.claims import CLAIMED, DUPLICATE, generations
-from processors.admission.envelope import Usage
 from processors.admission.examine import KIND_HEADER, TICK_KIND, Examiner
 from processors.admission.fingerprint import CONTENT_BYTES, KEY_BYTES
 from processors.admission.merge import Buffered, Run, interleave, writable
@@ -27,6 +26,7 @@ from processors.admission.owned import first
 from processors.admission.record import RawRecord, columns_of
 from processors.admission.sequence import frame
 from processors.admission.window import Window
+from schemas.envelope import Usage
 from schemas.frames import JournalKind, Source, Vector, decode_journal
 from schemas.reasons import Reason, Refusal
 from tests.processors.admission import DAY, MINUTE, NOW, event, record

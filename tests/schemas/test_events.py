@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from processors.admission.envelope import Usage, decode_event
+from schemas.envelope import Usage, decode_event
 from schemas.events import AlertEvent, UsageEvent
 
 

@@ -18,9 +18,9 @@ from deploy.simulate.report import report
 from deploy.simulate.scenario import Entry, parse_scenario
 from ingest.ledger import look_up
 from ingest.outgoing import destination
-from processors.admission.envelope import Usage
 from processors.admission.examine import KIND_HEADER, TICK_KIND
 from schemas.documents import VoidUsage
+from schemas.envelope import Usage
 from schemas.rejected import cloud_event
 from schemas.topics import CATALOG, CREDITS, FOR_EVER, REJECTED, USAGE
 from tests.system.pipeline import Pipeline, running

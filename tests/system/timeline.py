@@ -20,9 +20,9 @@ from deploy.simulate.contents import KINDS
 from deploy.simulate.report import report, to_json
 from deploy.simulate.run import Outcome, run
 from deploy.simulate.scenario import parse_scenario
-from processors.admission.envelope import Usage, decode_event
 from projections.balances.alerts import Alert, Cause
 from projections.fold.log import Read
+from schemas.envelope import Usage, decode_event
 from schemas.frames import JournalKind, RatedKind, Source
 from schemas.numbers import Credits
 from schemas.reasons import Reason

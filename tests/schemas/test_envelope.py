@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from processors.admission.envelope import Headers, Usage, decode_event, depth_of
 from processors.admission.examine import (
     BAD_TIMESTAMP,
     TICK,
@@ -18,6 +17,7 @@ from processors.admission.examine import (
 from processors.admission.record import RawRecord
 from processors.admission.settings import AdmissionSettings
 from processors.admission.window import Window
+from schemas.envelope import Headers, Usage, decode_event, depth_of
 from schemas.errors import ConfigurationError
 from schemas.partition import partition_of
 from schemas.reasons import Reason, Refusal
