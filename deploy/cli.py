@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 import ingest.commands
+import ingest.gateway.commands
 from deploy import up
 from deploy.corrections import command as corrections
 from deploy.demo import command as demo
@@ -81,6 +82,7 @@ up.register(app)
 demo.register(app)
 simulate.register(app)
 ingest.commands.register(app, settings)
+ingest.gateway.commands.register(app, settings)
 reading.register(app, settings)
 corrections.register(app, settings)
 

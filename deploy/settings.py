@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     progress_seconds: int = Field(60, ge=5, description="lag without progress ends a worker")
     health_host: str = "127.0.0.1"
     health_port: int | None = Field(None, ge=0, le=65535, description="default: 9401, 9402, 9403")
+    gateway_host: str = Field("127.0.0.1", description="where `drawdown gateway` listens")
+    gateway_port: int = Field(8888, ge=0, le=65535)
+    gateway_keys: Path | None = Field(
+        None, description="file of API keys (`drawdown keys`); without it: loopback only, no keys"
+    )
     member: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of this worker")
 
     @model_validator(mode="after")

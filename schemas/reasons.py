@@ -13,6 +13,8 @@ from typing import Final
 class Reason(StrEnum):
     """Stable strings: they stand in topics, metrics and customers' scripts."""
 
+    # the front door: who sends it
+    FORBIDDEN = "forbidden"
     # admission: the record itself
     TOO_LARGE = "too_large"
     NOT_UTF8 = "not_utf8"
@@ -55,6 +57,7 @@ class Reason(StrEnum):
 
 
 DESCRIPTIONS: Final[dict[Reason, str]] = {
+    Reason.FORBIDDEN: "the API key may not send for this source or account",
     Reason.TOO_LARGE: "the record is larger than 1 MB: send less in `data`",
     Reason.NOT_UTF8: "the bytes are not valid UTF-8",
     Reason.MALFORMED_JSON: "the bytes are not one JSON value",

@@ -24,6 +24,7 @@ def test_every_reason_is_described() -> None:
 def test_the_strings_are_stable() -> None:
     """They stand in topics, metrics and customers' scripts: a change here breaks them."""
     assert [reason.value for reason in Reason] == [
+        "forbidden",
         "too_large",
         "not_utf8",
         "malformed_json",

@@ -1,0 +1,1 @@
+"""Usage over HTTP: what producers post is in the log before it is answered."""

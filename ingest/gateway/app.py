@@ -1,0 +1,187 @@
+"""The gateway's routes: how requests are read and answered. What is decided lies in the pure parts.
+
+`POST /v1/events` takes what is good of a batch and tells of each event that is not;
+`POST /api/v1/events` is OpenMeter's, all or nothing. Both answer once the log has the events.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ingest.gateway import metrics
+from ingest.gateway.body import shape_of, split, too_large, unpacked
+from ingest.gateway.events import Invalid, Posted, examine, invalid, with_time
+from ingest.gateway.keyring import KeyRing
+from ingest.gateway.keys import Key
+from ingest.gateway.problem import CONTENT_TYPE, Problem
+from ingest.gateway.rates import Bucket
+from ingest.gateway.sender import Busy, Sender
+from schemas.errors import LogUnavailable
+from schemas.reasons import Refusal
+from schemas.times import format_instant
+
+MOST_BYTES: Final = 8_000_000
+"""Of a body, before and after it is unpacked."""
+_RETRY_SECONDS: Final = 1
+_NANOSECONDS: Final = 1_000_000_000
+_MOST_TOLD: Final = 100
+"""Invalid events that a problem tells of."""
+
+
+@dataclass
+class Gateway:
+    """Serves producers. `keys` of None takes whatever comes: for trying, on loopback only."""
+
+    sender: Sender
+    keys: KeyRing | None
+    _buckets: dict[str, Bucket] = field(default_factory=dict)
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/v1/events", self._told(self._events), methods=["POST"]),
+                Route("/api/v1/events", self._told(self._openmeter), methods=["POST"]),
+                Route("/healthz", self._health),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._metrics),
+            ]
+        )
+
+    async def _events(self, request: Request) -> Response:
+        key = self._key(request)
+        posted, refused = self._examined(await self._values(request), key)
+        await self._send(posted)
+        answer = {"accepted": len(posted), "invalid": refused}
+        body = msgspec.json.encode(answer)
+        return Response(body, HTTPStatus.ACCEPTED, media_type="application/json")
+
+    async def _openmeter(self, request: Request) -> Response:
+        key, values = self._key(request), await self._values(request)
+        now = format_instant(time.time_ns() // 1_000)
+        posted, refused = self._examined([with_time(value, now) for value in values], key)
+        if refused:
+            detail = f"{len(refused)} of {len(values)} events are invalid; none was taken"
+            told = [msgspec.to_builtins(each) for each in refused[:_MOST_TOLD]]
+            raise Problem(HTTPStatus.BAD_REQUEST, detail, more={"invalid": told})
+        await self._send(posted)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def _key(self, request: Request) -> Key | None:
+        """Who asks. Raises Problem 401 and 403."""
+        if self.keys is None:
+            return None
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        key = self.keys.keys.of(token.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            problem = Problem(HTTPStatus.UNAUTHORIZED, "no valid API key: `Authorization: Bearer`")
+            problem.headers["www-authenticate"] = "Bearer"
+            raise problem
+        if "ingest" not in key.scopes:
+            raise Problem(HTTPStatus.FORBIDDEN, "this key lacks the scope ingest")
+        return key
+
+    async def _values(self, request: Request) -> list[bytes]:
+        shape = shape_of(request.headers.get("content-type", ""))
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MOST_BYTES:
+            raise too_large(MOST_BYTES)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                raise too_large(MOST_BYTES)
+        encoding = request.headers.get("content-encoding", "")
+        return split(unpacked(bytes(body), encoding, MOST_BYTES), shape)
+
+    def _examined(self, values: list[bytes], key: Key | None) -> tuple[list[Posted], list[Invalid]]:
+        self._limit(key, len(values))
+        posted: list[Posted] = []
+        refused: list[Invalid] = []
+        for index, value in enumerate(values):
+            found = examine(value, key)
+            if isinstance(found, Refusal):
+                refused.append(invalid(index, value, found))
+                metrics.EVENTS.labels(str(found.reason)).inc()
+            else:
+                posted.append(found)
+        return posted, refused
+
+    def _limit(self, key: Key | None, events: int) -> None:
+        """Raises Problem 429 when the key sends faster than it may."""
+        if key is None or key.events_per_second is None:
+            return
+        now = time.monotonic_ns()
+        bucket = self._buckets.get(key.id)
+        if bucket is None or bucket.per_second != key.events_per_second:
+            bucket = self._buckets[key.id] = Bucket(key.events_per_second, now)
+        wait = bucket.take(events, now)
+        if wait:
+            detail = f"this key may send {key.events_per_second} events a second"
+            seconds = -(-wait // _NANOSECONDS)
+            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after=seconds)
+
+    async def _send(self, posted: list[Posted]) -> None:
+        try:
+            await self.sender.send(posted)
+        except Busy:
+            detail = "more events are under way than are taken at a time"
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after=_RETRY_SECONDS
+            ) from None
+        except LogUnavailable as error:
+            detail = f"the events may not be stored; send them again. {error}"
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=_RETRY_SECONDS
+            ) from error
+        finally:
+            metrics.PENDING.set(self.sender.pending)
+        metrics.EVENTS.labels("accepted").inc(len(posted))
+
+    def _told(
+        self, answer: Callable[[Request], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """`answer`, with what it raises as a problem, counted and timed."""
+
+        async def told(request: Request) -> Response:
+            with _timed(request.url.path) as status:
+                try:
+                    response = await answer(request)
+                except Problem as problem:
+                    response = Response(problem.body, problem.status, problem.headers, CONTENT_TYPE)
+                except ClientDisconnect:
+                    response = Response(status_code=HTTPStatus.BAD_REQUEST)
+                status.append(response.status_code)
+                return response
+
+        return told
+
+    async def _health(self, _request: Request) -> Response:
+        return Response(status_code=HTTPStatus.OK)
+
+    async def _ready(self, _request: Request) -> Response:
+        fault = None if self.keys is None else self.keys.fault
+        status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
+        return Response(fault or "ready", status, media_type="text/plain")
+
+    async def _metrics(self, _request: Request) -> Response:
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+@contextmanager
+def _timed(route: str) -> Iterator[list[int]]:
+    """Counts a request by the status that is put into the list."""
+    status: list[int] = []
+    with metrics.SECONDS.labels(route).time():
+        yield status
+    metrics.REQUESTS.labels(route, str(status[0] if status else 500)).inc()

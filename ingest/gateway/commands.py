@@ -1,0 +1,107 @@
+"""`drawdown gateway` and `drawdown keys`."""
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+from pydantic import ValidationError
+
+from ingest.gateway.keyring import load_keys, save_keys
+from ingest.gateway.keys import Keys, new_key
+from ingest.gateway.server import GatewaySettings, run_gateway
+from schemas.errors import ConfigurationError
+
+
+class Surroundings(Protocol):
+    """The settings that the gateway needs."""
+
+    kafka: str
+    topic_prefix: str
+    gateway_host: str
+    gateway_port: int
+    gateway_keys: Path | None
+
+
+def register(app: typer.Typer, settings: Callable[[], Surroundings]) -> None:
+    """Add the commands to `app`."""
+    keys_app = typer.Typer(
+        help="The gateway's API keys, in the file that DRAWDOWN_GATEWAY_KEYS names.",
+        no_args_is_help=True,
+    )
+    app.add_typer(keys_app, name="keys")
+
+    @app.command("gateway")
+    def gateway() -> None:
+        """Take usage over HTTP: POST /v1/events, and OpenMeter's POST /api/v1/events."""
+        found = settings()
+        logging.basicConfig(
+            stream=sys.stderr,
+            level=logging.INFO,
+            format="%(asctime)s gateway %(levelname)s %(message)s",
+            force=True,
+        )
+        run_gateway(
+            GatewaySettings(
+                found.kafka,
+                found.topic_prefix,
+                found.gateway_host,
+                found.gateway_port,
+                found.gateway_keys,
+            )
+        )
+
+    @keys_app.command("create")
+    def create(
+        name: Annotated[str, typer.Argument(help="what it is for")],
+        scope: Annotated[
+            list[str] | None, typer.Option(help="ingest | read | write | admin")
+        ] = None,
+        source: Annotated[list[str] | None, typer.Option(help="only this source; repeat")] = None,
+        account: Annotated[list[str] | None, typer.Option(help="only this account; repeat")] = None,
+        events_per_second: Annotated[int | None, typer.Option(min=1)] = None,
+    ) -> None:
+        """Add a key and show its token, once: only a digest of it is kept."""
+        path = _file(settings())
+        try:
+            key, token = new_key(
+                name, scope or ["ingest"], source or (), account or (), events_per_second
+            )
+        except ValidationError as error:
+            faults = "; ".join(str(fault["msg"]) for fault in error.errors())
+            raise ConfigurationError(faults) from error
+        save_keys(path, _known(path).with_key(key))
+        typer.echo(token)
+
+    @keys_app.command("list")
+    def list_keys() -> None:
+        """Show every key: no secret is kept that could be shown."""
+        for key in _known(_file(settings())).keys:
+            limits = [f"source {source}" for source in sorted(key.sources or ())]
+            limits += [f"account {account}" for account in sorted(key.accounts or ())]
+            state = "revoked" if key.revoked else ", ".join(sorted(key.scopes))
+            typer.echo("  ".join([key.id, key.name, state, *limits]))
+
+    @keys_app.command("revoke")
+    def revoke(identity: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+        """Revoke a key; gateways refuse it within a second."""
+        path = _file(settings())
+        try:
+            save_keys(path, _known(path).without(identity))
+        except KeyError:
+            typer.echo(f"no key {identity}", err=True)
+            raise typer.Exit(1) from None
+        typer.echo(f"revoked {identity}")
+
+
+def _file(settings: Surroundings) -> Path:
+    if settings.gateway_keys is None:
+        message = "DRAWDOWN_GATEWAY_KEYS names no file"
+        raise ConfigurationError(message)
+    return settings.gateway_keys
+
+
+def _known(path: Path) -> Keys:
+    return load_keys(path) if path.exists() else Keys()

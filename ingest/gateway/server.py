@@ -1,0 +1,69 @@
+"""The gateway's process: uvicorn around the application, until SIGTERM or Ctrl-C."""
+
+import ipaddress
+import logging
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from ingest.gateway.app import Gateway
+from ingest.gateway.keyring import KeyRing
+from ingest.gateway.sender import ANSWER_SECONDS, Sender
+from schemas.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+_MOST_CONNECTIONS: Final = 1_000
+_IDLE_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Where to listen, where to send. `keys` is the file of keys; None only on loopback."""
+
+    kafka: str
+    topic_prefix: str
+    host: str
+    port: int
+    keys: Path | None
+
+
+def run_gateway(settings: GatewaySettings) -> None:
+    """Serve until stopped; what is under way is answered first.
+
+    Raises ConfigurationError and LogUnavailable before it serves.
+    """
+    if settings.keys is None and not _is_loopback(settings.host):
+        message = (
+            f"without gateway_keys the gateway takes what anybody sends: it listens on loopback"
+            f" only, not on {settings.host}"
+        )
+        raise ConfigurationError(message)
+    keys = None if settings.keys is None else KeyRing(settings.keys)
+    sender = Sender(settings.kafka, settings.topic_prefix)
+    sender.connect()
+    config = uvicorn.Config(
+        Gateway(sender, keys).app(),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=int(ANSWER_SECONDS) + 1,
+    )
+    log.info("taking usage at http://%s:%d/v1/events", settings.host, settings.port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises again in the end what it caught
+    uvicorn.Server(config).run()
+    sender.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,107 @@
+"""Bodies: every shape and encoding, each event as the bytes that came, nothing beyond its bound."""
+
+import gzip
+import json
+from http import HTTPStatus
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.gateway.body import MOST_EVENTS, Shape, shape_of, split, unpacked
+from ingest.gateway.problem import Problem
+
+MOST = 1_000
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("application/cloudevents+json", Shape.ONE),
+        ("application/CloudEvents+json; charset=utf-8", Shape.ONE),
+        ("application/cloudevents-batch+json", Shape.BATCH),
+        (" application/json ", Shape.EITHER),
+    ],
+)
+def test_content_types(text: str, shape: Shape) -> None:
+    assert shape_of(text) is shape
+
+
+@pytest.mark.parametrize("text", ["", "text/plain", "application/x-ndjson"])
+def test_other_content_types_are_refused(text: str) -> None:
+    with pytest.raises(Problem) as caught:
+        shape_of(text)
+    assert caught.value.status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+@given(st.binary(max_size=MOST))
+def test_what_was_packed_is_unpacked(body: bytes) -> None:
+    half = len(body) // 2
+    assert unpacked(body, "", MOST) == body
+    assert unpacked(gzip.compress(body), "gzip", MOST) == body
+    assert unpacked(zstandard.compress(body), "zstd", MOST) == body
+    members = gzip.compress(body[:half]) + gzip.compress(body[half:])
+    assert unpacked(members, "GZIP", MOST) == body
+    frames = zstandard.compress(body[:half]) + zstandard.compress(body[half:])
+    assert unpacked(frames, "zstd", MOST) == body
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip", "zstd"])
+def test_a_bomb_is_refused_before_it_is_unpacked(encoding: str) -> None:
+    bomb = bytes(50_000_000)
+    packed = {"": bomb, "gzip": gzip.compress(bomb), "zstd": zstandard.compress(bomb)}[encoding]
+    with pytest.raises(Problem) as caught:
+        unpacked(packed, encoding, MOST)
+    assert caught.value.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+@given(body=st.binary(max_size=200), cut=st.integers(1, 300))
+def test_what_ends_early_is_refused(encoding: str, body: bytes, cut: int) -> None:
+    packed = gzip.compress(body) if encoding == "gzip" else zstandard.compress(body)
+    with pytest.raises(Problem) as caught:
+        unpacked(packed[: max(0, len(packed) - cut)], encoding, MOST)
+    assert caught.value.status is HTTPStatus.BAD_REQUEST
+
+
+def test_an_unknown_encoding_is_refused() -> None:
+    with pytest.raises(Problem) as caught:
+        unpacked(b"", "br", MOST)
+    assert caught.value.status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), st.integers()), max_size=5))
+def test_each_event_keeps_its_bytes(events: list[dict[str, int]]) -> None:
+    texts = [json.dumps(event, indent=1).encode() for event in events]
+    body = b" [ " + b" ,\n".join(texts) + b" ] "
+    assert split(body, Shape.BATCH) == texts
+    assert split(body, Shape.EITHER) == texts
+    for text in texts:
+        assert split(text, Shape.ONE) == [text]
+        assert split(b"\n" + text, Shape.EITHER) == [text]
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        (b"", Shape.EITHER),
+        (b"{", Shape.ONE),
+        (b"{}", Shape.BATCH),
+        (b"[{}", Shape.EITHER),
+        (b"{} {}", Shape.ONE),
+        (b'["\xff"]', Shape.BATCH),
+        (b"[" * 100_000, Shape.BATCH),
+    ],
+)
+def test_what_is_no_json_of_its_shape_is_refused(body: bytes, shape: Shape) -> None:
+    with pytest.raises(Problem) as caught:
+        split(body, shape)
+    assert caught.value.status is HTTPStatus.BAD_REQUEST
+
+
+def test_too_many_events_are_refused() -> None:
+    assert len(split(b"[" + b",".join([b"{}"] * MOST_EVENTS) + b"]", Shape.BATCH)) == MOST_EVENTS
+    with pytest.raises(Problem) as caught:
+        split(b"[" + b",".join([b"{}"] * (MOST_EVENTS + 1)) + b"]", Shape.BATCH)
+    assert caught.value.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE

@@ -1,0 +1,104 @@
+"""API keys: a token opens its key and no other, and nothing that is kept can open it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from deploy import cli
+from ingest.gateway import keyring
+from ingest.gateway.keyring import KeyRing, load_keys, save_keys
+from ingest.gateway.keys import Keys, new_key
+from schemas.errors import ConfigurationError
+
+
+def test_a_token_opens_its_key() -> None:
+    (one, first), (two, second) = new_key("one", ["ingest"]), new_key("two", ["read", "admin"])
+    keys = Keys(keys=(one, two))
+    assert keys.of(first) == one
+    assert keys.of(second) == two
+    assert keys.of(f"dd_{one.id}_{second.rpartition('_')[2][:43].ljust(43, 'x')}") is None
+    assert first.rpartition("_")[2] not in keys.model_dump_json()
+
+
+@given(st.text(max_size=80))
+def test_anything_else_opens_nothing(text: str) -> None:
+    key, token = new_key("", ["ingest"])
+    assert Keys(keys=(key,)).of(text) is None
+    assert Keys(keys=(key,)).of(token + text) == (None if text else key)
+
+
+def test_a_revoked_key_opens_nothing() -> None:
+    key, token = new_key("", ["ingest"])
+    keys = Keys(keys=(key,)).without(key.id)
+    assert keys.of(token) is None
+    with pytest.raises(KeyError):
+        keys.without("0" * 16)
+
+
+def test_what_a_key_may_send() -> None:
+    free, _ = new_key("", ["ingest"])
+    assert free.sends_of("anything")
+    assert free.sends_for("anybody")
+    bound, _ = new_key("", ["ingest"], ["api", "web"], ["acme"])
+    assert bound.sends_of("web")
+    assert not bound.sends_of("batch")
+    assert bound.sends_for("acme")
+    assert not bound.sends_for("acme2")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "accounts"), [(["root"], []), (["ingest"], ["not an id"]), (["ingest"], [""])]
+)
+def test_keys_that_make_no_sense_are_refused(scopes: list[str], accounts: list[str]) -> None:
+    with pytest.raises(ValidationError):
+        new_key("", scopes, [], accounts)
+
+
+def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyring, "_LOOK_SECONDS", -1.0)
+    path = tmp_path / "keys.json"
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        KeyRing(path)
+    key, token = new_key("", ["ingest"])
+    save_keys(path, Keys(keys=(key,)))
+    assert path.stat().st_mode & 0o777 == 0o600
+    ring = KeyRing(path)
+    assert ring.keys.of(token) == key
+    path.write_text("{")
+    assert ring.keys.of(token) == key
+    assert ring.fault is not None
+    save_keys(path, Keys(keys=(key,)).without(key.id))
+    assert ring.keys.of(token) is None
+    assert ring.fault is None
+    path.write_text('{"keys": [{"id": "x"}]}')
+    with pytest.raises(ConfigurationError, match=r"keys\.0\.id"):
+        load_keys(path)
+
+
+def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keys.json"
+    monkeypatch.setenv("DRAWDOWN_GATEWAY_KEYS", str(path))
+    cli.settings.cache_clear()
+    try:
+        run = CliRunner().invoke
+        made = run(cli.app, ["keys", "create", "shop", "--source", "api", "--account", "acme"])
+        token = made.output.strip()
+        key = load_keys(path).of(token)
+        assert key is not None
+        assert key.name == "shop"
+        assert key.scopes == {"ingest"}
+        assert key.sources == frozenset({"api"})
+        listed = run(cli.app, ["keys", "list"]).output
+        assert key.id in listed
+        assert "account acme" in listed
+        assert run(cli.app, ["keys", "revoke", key.id]).exit_code == 0
+        assert load_keys(path).of(token) is None
+        assert run(cli.app, ["keys", "revoke", "0" * 16]).exit_code == 1
+    finally:
+        cli.settings.cache_clear()
