@@ -10,9 +10,14 @@ import os
 import secrets
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from deploy.servers.find import Servers, addressed_servers, best_kind, open_servers
+
+# A test says what is right, never how quick: machines are busy.
+hypothesis.settings.register_profile("drawdown", deadline=None)
+hypothesis.settings.load_profile("drawdown")
 
 _CHOICES = ("embedded", "apache", "auto")
 

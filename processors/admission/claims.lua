@@ -5,12 +5,12 @@
 -- ARGV     from, to          the span of usage offsets that the batch covers, `to` exclusive
 --          generation        of every item
 --          expected          keys in a generation when nothing is known
---          items             16 bytes digest, 5 bytes offset, 6 bytes content, each
+--          items             16 bytes digest, 5 bytes offset, 5 bytes content, each
 -- Returns one character an item: 0 claimed (now, or before by the same offset), 1 repeated, 2 repeated
 -- with other content. Everything that can be refused is refused before the first write; the claims
 -- themselves may be written again, by the same offsets, without harm; `through` is written last.
 
-local ITEM, LOAD, MOST_BITS = 27, 80, 24
+local ITEM, LOAD, MOST_BITS = 26, 80, 24
 local meta = KEYS[1]
 local from, to = tonumber(ARGV[1]), tonumber(ARGV[2])
 local generation, expected = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -74,7 +74,7 @@ for item = 1, total do
   local at = (item - 1) * ITEM
   local first, second, third = byte(items, at + 1, at + 3)
   local place = first * 65536 + second * 256 + third
-  local field, value = sub(items, at + 4, at + 16), sub(items, at + 17, at + 27)
+  local field, value = sub(items, at + 4, at + 16), sub(items, at + 17, at + ITEM)
   local found = false
   for index = 1, searched do
     local segment = earlier[index]

@@ -17,7 +17,7 @@ import polars as pl
 FEW: Final = 256
 """So many events are digested sooner one by one than in columns."""
 KEY_BYTES: Final = 16
-CONTENT_BYTES: Final = 6
+CONTENT_BYTES: Final = 5
 _AT_ONCE: Final = 1_000  # few enough to be hashed while they are in the processor's cache
 _KEY: Final = blake2b(digest_size=KEY_BYTES, person=b"drawdown.claim")
 _CONTENT: Final = blake2b(digest_size=CONTENT_BYTES, person=b"drawdown.body")
@@ -31,7 +31,7 @@ def key_digest(account: str, source: str, identity: str) -> bytes:
 
 
 def content_digest(event_type: str, data: bytes | None, contract: str | None = None) -> bytes:
-    """The 6 bytes that stand for (type, contract, data); absent data differs from empty data."""
+    """The 5 bytes that stand for (type, contract, data); absent data differs from empty data."""
     head = f"{len(event_type)}:{-1 if contract is None else len(contract)}:{event_type}"
     digest = _CONTENT.copy()
     digest.update((head if contract is None else head + contract).encode())

@@ -344,7 +344,7 @@ def _correction(intent: dict[str, Any], rated: list[Rated]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("few", "most"), [(0, known.MOST), (3, 5)])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     wanted=intents(),
     edges=st.lists(st.integers(0, 50), max_size=6),

@@ -42,7 +42,7 @@ def data(draw: st.DrawFn) -> bytes | None:
     return b"{" + b" , ".join(members) + b"}"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(layout=st.sampled_from(LAYOUTS), batch=st.lists(data(), max_size=6))
 def test_a_batch_reads_what_one_event_reads(layout: Layout, batch: list[bytes | None]) -> None:
     fields = read_fields(layout, batch)

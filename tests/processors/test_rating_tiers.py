@@ -26,7 +26,7 @@ def prices(draw: st.DrawFn) -> Price:
     return Price(model, tiers=tuple(tiers), multiplier=factor)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     choice=st.lists(prices(), min_size=1, max_size=3),
     lines=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), quantity), min_size=1),

@@ -27,7 +27,7 @@ def _same(expected: Outcome, actual: Outcome) -> None:
     assert expected.rows == actual.rows
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(acts=histories(), edges=CUTS, keep=st.sampled_from((0, 0, 3, 1000)))
 def test_columns_equal_the_audited_reference_for_every_cut(
     acts: list[Act], edges: Sequence[int], keep: int
@@ -53,7 +53,7 @@ def _content(outcome: Outcome) -> tuple[Counter[Any], Counter[Any]]:
     return Counter(postings), Counter(told)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(acts=histories(), hours=st.sampled_from((1, 7, 24)))
 def test_more_or_fewer_ticks_change_no_posting_and_no_alert(acts: list[Act], hours: int) -> None:
     """I7: all ticks but the last are left out, and a tick put before every row."""
@@ -182,7 +182,7 @@ def test_every_boundary_occurs_in_the_generated_histories() -> None:
     """The equalities above say something about each of these."""
     found: Counter[str] = Counter()
 
-    @settings(max_examples=250, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=250, derandomize=True, database=None)
     @given(acts=histories())
     def look(acts: list[Act]) -> None:
         found.update(_seen(acts))

@@ -296,9 +296,7 @@ def test_the_machine_meets_what_it_is_there_for() -> None:
             super().teardown()
             found.update(_met(self))
 
-    profile = settings(
-        max_examples=40, stateful_step_count=30, deadline=None, derandomize=True, database=None
-    )
+    profile = settings(max_examples=40, stateful_step_count=30, derandomize=True, database=None)
     run_state_machine_as_test(Watched, settings=profile)
     assert found >= MET, MET - found
 
@@ -312,4 +310,4 @@ MET: Final = {
 }
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestMachine.settings = settings(max_examples=40, stateful_step_count=25)

@@ -256,7 +256,7 @@ def agreed(rows: Sequence[dict[str, Any]]) -> Counter[str]:
     return seen
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(histories())
 def test_a_check_says_what_then_happens(rows: list[dict[str, Any]]) -> None:
     agreed(rows)

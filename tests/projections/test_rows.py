@@ -145,9 +145,7 @@ _step = st.tuples(
 
 
 @pytest.mark.integration
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(_step, max_size=20))
 def test_both_keepers_give_the_same_through_the_cache(
     redis_url: str, topic_prefix: str, steps: list[tuple[str, int, int | None, bool]]

@@ -18,7 +18,7 @@ from redis.exceptions import TimeoutError as AnswerLost
 from processors.admission import claims as claims_module
 from tests.simulation.node import Calm, Node
 
-_ITEM, _DIGEST, _OFFSET = 27, 16, 5
+_ITEM, _DIGEST, _OFFSET = 26, 16, 5
 Arguments = Sequence[Any]
 LONGEST_TAIL: Final = 60
 Before = list[tuple[str, Any]]
