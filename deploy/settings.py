@@ -16,7 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, faults_of
 from schemas.times import parse_duration
 
 DEFAULT_FILE: Final = "drawdown.toml"
@@ -97,8 +97,4 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise ConfigurationError(faults) from error
+        raise ConfigurationError(faults_of(error, "settings")) from error

@@ -14,6 +14,7 @@ import msgspec
 from pydantic import ValidationError
 
 from schemas.documents import Account, Document, Pack, Product, RateCard, canonical
+from schemas.errors import faults_of
 from schemas.events import UsageEvent
 from schemas.times import format_instant
 from schemas.topics import CATALOG, CREDITS, MAX_INPUT_BYTES, Topic
@@ -36,8 +37,7 @@ def encode_event(event: UsageEvent | Mapping[str, Any]) -> tuple[str, bytes]:
     try:
         checked = UsageEvent.model_validate_json(value)
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ValueError("; ".join(faults)) from None
+        raise ValueError(faults_of(error)) from None
     return checked.subject, value
 
 

@@ -94,14 +94,7 @@ class Producer:
 
     def connect(self) -> None:
         """See that the broker answers and the topic of usage exists. Raises LogUnavailable."""
-        try:
-            topics = self._producer.list_topics(timeout=_CONNECT_SECONDS).topics
-        except KafkaException as error:
-            message = f"Kafka at {self._kafka} does not answer: {error.args[0].str()}"
-            raise LogUnavailable(message) from error
-        if self._usage not in topics:
-            message = f"Kafka at {self._kafka} has no topic {self._usage}"
-            raise LogUnavailable(message)
+        check_topic(self._producer, self._kafka, self._usage)
 
     def send(self, event: UsageEvent | Mapping[str, Any]) -> None:
         """Check and send one CloudEvent; `specversion` may be left out.
@@ -227,6 +220,21 @@ class Producer:
     def _raise_failure(self) -> None:
         if self._first_failure is not None:
             raise DeliveryError(self._first_failure)
+
+
+def check_topic(producer: confluent_kafka.Producer, kafka: str, topic: str) -> None:
+    """See that the broker answers and has `topic`. Raises LogUnavailable.
+
+    All topics are asked for: a broker may create one that is asked for by name.
+    """
+    try:
+        topics = producer.list_topics(timeout=_CONNECT_SECONDS).topics
+    except KafkaException as error:
+        message = f"Kafka at {kafka} does not answer: {error.args[0].str()}"
+        raise LogUnavailable(message) from error
+    if topic not in topics:
+        message = f"Kafka at {kafka} has no topic {topic}"
+        raise LogUnavailable(message)
 
 
 class _Wait:

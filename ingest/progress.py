@@ -5,13 +5,13 @@ work. It also keeps the shift of `--rebase-time`, so that a resumed file moves b
 State of another file content or of another mapping is refused, never used.
 """
 
-import os
 from collections import deque
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from ingest.files import replace_file
 from schemas.errors import ConfigurationError
 
 ROWS_PER_CHUNK: Final = 5_000
@@ -55,12 +55,7 @@ def load_progress(path: Path, digest: str, mapping: str) -> SendProgress | None:
 
 def save_progress(path: Path, progress: SendProgress) -> None:
     """Replace the state, all of it or nothing of it."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(msgspec.json.encode(progress))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    replace_file(path, msgspec.json.encode(progress))
 
 
 class Chunk:

@@ -109,7 +109,8 @@ def _content_type(headers: Headers) -> tuple[dict[str, bytes | None], bytes]:
 def decode_structured(value: bytes) -> Usage | Refusal:
     """The event of one JSON object with its attributes and `data`.
 
-    `columns` takes what this accepts without `_explain`, in columns: change both together.
+    `processors.admission.columns` takes in columns what this accepts without `_explain`: change
+    both together.
     """
     if (
         len(value) > MAX_INPUT_BYTES

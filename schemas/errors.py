@@ -20,6 +20,8 @@ An expected refusal of an input is not an error but a value: `schemas.reasons.Re
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 
 class DrawdownError(Exception):
     """The root; `exit_code` is what the process ends with."""
@@ -41,6 +43,13 @@ class DocumentError(DrawdownError):
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
         super().__init__("\n".join(f"{path}: {expected}" for path, expected in faults))
         self.faults = list(faults)
+
+
+def faults_of(error: ValidationError, whole: str = "") -> str:
+    """Each fault and where it is, on one line; `whole` names what has no path."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or whole}: {fault['msg']}" for fault in error.errors()
+    )
 
 
 class StoreError(DrawdownError):

@@ -93,9 +93,6 @@ class Gateway:
 
     async def _values(self, request: Request) -> list[bytes]:
         shape = shape_of(request.headers.get("content-type", ""))
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
-            raise too_large(MOST_BYTES)
         body = bytearray()
         async for chunk in request.stream():
             body += chunk

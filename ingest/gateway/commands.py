@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -12,20 +12,10 @@ from pydantic import ValidationError
 from ingest.gateway.keyring import load_keys, save_keys
 from ingest.gateway.keys import Keys, new_key
 from ingest.gateway.server import GatewaySettings, run_gateway
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, faults_of
 
 
-class Surroundings(Protocol):
-    """The settings that the gateway needs."""
-
-    kafka: str
-    topic_prefix: str
-    gateway_host: str
-    gateway_port: int
-    gateway_keys: Path | None
-
-
-def register(app: typer.Typer, settings: Callable[[], Surroundings]) -> None:
+def register(app: typer.Typer, settings: Callable[[], GatewaySettings]) -> None:
     """Add the commands to `app`."""
     keys_app = typer.Typer(
         help="The gateway's API keys, in the file that DRAWDOWN_GATEWAY_KEYS names.",
@@ -36,22 +26,13 @@ def register(app: typer.Typer, settings: Callable[[], Surroundings]) -> None:
     @app.command("gateway")
     def gateway() -> None:
         """Take usage over HTTP: POST /v1/events, and OpenMeter's POST /api/v1/events."""
-        found = settings()
         logging.basicConfig(
             stream=sys.stderr,
             level=logging.INFO,
             format="%(asctime)s gateway %(levelname)s %(message)s",
             force=True,
         )
-        run_gateway(
-            GatewaySettings(
-                found.kafka,
-                found.topic_prefix,
-                found.gateway_host,
-                found.gateway_port,
-                found.gateway_keys,
-            )
-        )
+        run_gateway(settings())
 
     @keys_app.command("create")
     def create(
@@ -70,8 +51,7 @@ def register(app: typer.Typer, settings: Callable[[], Surroundings]) -> None:
                 name, scope or ["ingest"], source or (), account or (), events_per_second
             )
         except ValidationError as error:
-            faults = "; ".join(str(fault["msg"]) for fault in error.errors())
-            raise ConfigurationError(faults) from error
+            raise ConfigurationError(faults_of(error)) from error
         save_keys(path, _known(path).with_key(key))
         typer.echo(token)
 
@@ -96,7 +76,7 @@ def register(app: typer.Typer, settings: Callable[[], Surroundings]) -> None:
         typer.echo(f"revoked {identity}")
 
 
-def _file(settings: Surroundings) -> Path:
+def _file(settings: GatewaySettings) -> Path:
     if settings.gateway_keys is None:
         message = "DRAWDOWN_GATEWAY_KEYS names no file"
         raise ConfigurationError(message)

@@ -1,15 +1,14 @@
 """The file of keys: read again when it changes, so that a revoked key is out within a second."""
 
-import os
 import time
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Final
 
 from pydantic import ValidationError
 
+from ingest.files import OWNER_ONLY, replace_file
 from ingest.gateway.keys import Keys
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, faults_of
 
 _LOOK_SECONDS: Final = 1.0
 
@@ -56,18 +55,13 @@ def load_keys(path: Path) -> Keys:
         message = f"the keys {path} cannot be read: {error.strerror}"
         raise ConfigurationError(message) from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        message = f"the keys {path} are wrong: {faults}"
+        message = f"the keys {path} are wrong: {faults_of(error)}"
         raise ConfigurationError(message) from error
 
 
 def save_keys(path: Path, keys: Keys) -> None:
     """Put `keys` in the place of the file, at once, readable by its owner only."""
-    with NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-        file.write(keys.model_dump_json(indent=2, exclude_defaults=True).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
+    replace_file(path, keys.model_dump_json(indent=2, exclude_defaults=True).encode(), OWNER_ONLY)
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -15,6 +15,8 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from ingest.gateway.events import Posted
+from ingest.producer import check_topic
+from projections.fold.connection import kafka_client
 from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES, USAGE
 
@@ -23,7 +25,6 @@ ANSWER_SECONDS: Final = 10.0
 MOST_PENDING: Final = 100_000
 """Events that were taken and are not confirmed; more are asked to come later."""
 _POLL_SECONDS: Final = 0.05
-_CONNECT_SECONDS: Final = 10.0
 
 
 class Busy(Exception):
@@ -34,10 +35,10 @@ class Sender:
     """Sends to the topic of usage. `send` is called from one event loop."""
 
     def __init__(self, kafka: str, topic_prefix: str = "") -> None:
-        self._topic = topic_prefix + USAGE.name
+        self._kafka, self._topic = kafka, topic_prefix + USAGE.name
         self._producer = confluent_kafka.Producer(
             {
-                "bootstrap.servers": kafka,
+                **kafka_client(kafka),
                 "acks": "all",
                 "enable.idempotence": False,
                 "message.timeout.ms": int(ANSWER_SECONDS * 1_000),
@@ -59,14 +60,7 @@ class Sender:
 
     def connect(self) -> None:
         """See that the broker answers and the topic is there. Raises LogUnavailable."""
-        try:
-            topics = self._producer.list_topics(self._topic, timeout=_CONNECT_SECONDS).topics
-        except KafkaException as error:
-            message = f"Kafka does not answer: {error.args[0].str()}"
-            raise LogUnavailable(message) from error
-        if topics[self._topic].error is not None:
-            message = f"no topic {self._topic}: create the topics with `drawdown topics`"
-            raise LogUnavailable(message)
+        check_topic(self._producer, self._kafka, self._topic)
 
     async def send(self, events: Sequence[Posted]) -> None:
         """Return when all of `events` are confirmed.

@@ -3,9 +3,8 @@
 import ipaddress
 import logging
 import signal
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import uvicorn
 
@@ -19,15 +18,14 @@ _MOST_CONNECTIONS: Final = 1_000
 _IDLE_SECONDS: Final = 30
 
 
-@dataclass(frozen=True, slots=True)
-class GatewaySettings:
-    """Where to listen, where to send. `keys` is the file of keys; None only on loopback."""
+class GatewaySettings(Protocol):
+    """Where to listen, where to send. `gateway_keys` is the file of keys; None: loopback only."""
 
     kafka: str
     topic_prefix: str
-    host: str
-    port: int
-    keys: Path | None
+    gateway_host: str
+    gateway_port: int
+    gateway_keys: Path | None
 
 
 def run_gateway(settings: GatewaySettings) -> None:
@@ -35,19 +33,20 @@ def run_gateway(settings: GatewaySettings) -> None:
 
     Raises ConfigurationError and LogUnavailable before it serves.
     """
-    if settings.keys is None and not _is_loopback(settings.host):
+    host, port, path = settings.gateway_host, settings.gateway_port, settings.gateway_keys
+    if path is None and not _is_loopback(host):
         message = (
             f"without gateway_keys the gateway takes what anybody sends: it listens on loopback"
-            f" only, not on {settings.host}"
+            f" only, not on {host}"
         )
         raise ConfigurationError(message)
-    keys = None if settings.keys is None else KeyRing(settings.keys)
+    keys = None if path is None else KeyRing(path)
     sender = Sender(settings.kafka, settings.topic_prefix)
     sender.connect()
     config = uvicorn.Config(
         Gateway(sender, keys).app(),
-        host=settings.host,
-        port=settings.port,
+        host=host,
+        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -55,7 +54,7 @@ def run_gateway(settings: GatewaySettings) -> None:
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=int(ANSWER_SECONDS) + 1,
     )
-    log.info("taking usage at http://%s:%d/v1/events", settings.host, settings.port)
+    log.info("taking usage at http://%s:%d/v1/events", host, port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises again in the end what it caught
     uvicorn.Server(config).run()

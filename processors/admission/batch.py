@@ -16,7 +16,7 @@ from processors.admission.buffer import Buffer
 from processors.admission.claims import CLAIMED, DUPLICATE, generations, pack
 from processors.admission.columns import common
 from processors.admission.examine import Examiner, Outcome, Tick
-from processors.admission.fingerprint import content_digests, key_digests
+from processors.admission.fingerprint import FEW, content_digests, key_digests
 from processors.admission.merge import Run
 from processors.admission.record import RawRecord, Records
 from schemas.envelope import Usage
@@ -27,9 +27,6 @@ from schemas.tables import filtered, stacked
 MOST_RECORDS: Final = 8_192
 MOST_BYTES: Final = 3_000_000
 """A stretch is cut before the record that would pass either; one record may be larger alone."""
-
-FEW: Final = 256
-"""So many usage records are examined sooner one by one than in columns."""
 
 PLACED_SCHEMA: Final = pl.Schema({"at": pl.Int64(), **JOURNAL_SCHEMA})
 """Journal rows, and the place of each among the records of its stretch."""

@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 FEW: Final = 256
-"""So many events are digested sooner one by one than in columns."""
+"""So many events are examined and digested sooner one by one than in columns."""
 KEY_BYTES: Final = 16
 CONTENT_BYTES: Final = 5
 _AT_ONCE: Final = 1_000  # few enough to be hashed while they are in the processor's cache

@@ -1,27 +1,22 @@
 """The HTTP gateway: events a second in batches, each answered once the log has it."""
 
 import http.client
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import cycle
 from typing import Final
 
 from deploy.provision import create_topics
-from deploy.servers.process import free_port
 from tests.bench.load import read_usage
 from tests.bench.processes import Meter
 from tests.bench.session import Row, Section, Session
+from tests.ingest.gateway.process import gateway
 
 BATCH: Final = 100
 CLIENTS: Final = (4, 16, 32)
 _SECONDS: Final = 15.0
 _BODIES: Final = 500
-_START_SECONDS: Final = 30.0
 _HEADERS: Final = {"content-type": "application/cloudevents-batch+json"}
 
 
@@ -44,7 +39,7 @@ def _measure(session: Session, bodies: list[bytes], clients: int) -> Row:
     seconds = _SECONDS / 5 if session.quick else _SECONDS
     with session.open_broker() as broker:
         create_topics(broker.address, "", session.partitions, 1)
-        with _gateway(broker.address) as (process, port):
+        with gateway(broker.address) as (process, port):
             posting = [_Client(port, bodies, number) for number in range(clients)]
             for client in posting:
                 client.start()
@@ -96,32 +91,3 @@ class _Client(threading.Thread):
         """Post no more."""
         self._stopping = True
         self.join()
-
-
-@contextmanager
-def _gateway(kafka: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    port = free_port()
-    given = {"DRAWDOWN_KAFKA": kafka, "DRAWDOWN_GATEWAY_PORT": str(port)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.cli", "gateway"], env={**os.environ, **given}
-    )
-    try:
-        _wait(port, process)
-        yield process, port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
-    give_up = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == http.client.OK:
-                return
-        except OSError:
-            assert process.poll() is None, "the gateway ended"
-            assert time.monotonic() < give_up, "the gateway does not answer"
-            time.sleep(0.1)

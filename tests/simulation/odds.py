@@ -19,27 +19,28 @@ _FACTORS: Final = (0.2, 1.0, 1.0, 6.0)
 class Odds:
     """How one world is: `kept` rows are cached by a fold, a frame holds up to `batch` records.
 
-    Admission examines more than `few` usage records in columns, fewer one by one.
     Up to `landing` records reach the log at a poll, those of the topic `slow` seldom. At each
     effect Redis goes down with the probability `outage`, and comes back without its last commands.
     """
 
     kept: int
     batch: int
-    few: int
     landing: int
     slow: str | None
     outage: float
+
+    @property
+    def few(self) -> int:
+        """Admission examines more usage records in columns, fewer one by one."""
+        return 0 if self.kept == 1 else 2 if self.batch == 3 else 6
 
 
 def drawn(chance: Random) -> Odds:
     """Those of one world."""
     slow = chance.choice((None, None, REJECTED, USAGE, LEDGER, ALERTS))
-    kept, batch = chance.choice((1, 4, 200_000)), chance.choice((3, 12, 40))
     return Odds(
-        kept=kept,
-        batch=batch,
-        few=0 if kept == 1 else 2 if batch == 3 else 6,
+        kept=chance.choice((1, 4, 200_000)),
+        batch=chance.choice((3, 12, 40)),
         landing=chance.choice((1, 4)),
         slow=None if slow is None else slow.name,
         outage=chance.choice((0.0, 0.0, 0.01)),

@@ -30,12 +30,12 @@ from ingest.gateway.keys import Key, Keys, new_key
 from projections.fold.log import Log
 from schemas.partition import partition_of
 from schemas.topics import USAGE
+from tests.ingest.gateway.process import gateway
 
 pytestmark = pytest.mark.integration
 
 PARTITIONS: Final = 2
 BATCH: Final = {"content-type": "application/cloudevents-batch+json"}
-START_SECONDS: Final = 30.0
 
 
 def event(identity: str, **changes: Any) -> dict[str, Any]:
@@ -53,38 +53,12 @@ def event(identity: str, **changes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def gateway(
-    kafka: str, prefix: str, keys: Path | None = None, port: int = 0
-) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A gateway's process that answers, and where."""
-    port = port or free_port()
-    given = {
-        "DRAWDOWN_KAFKA": kafka,
-        "DRAWDOWN_TOPIC_PREFIX": prefix,
-        "DRAWDOWN_GATEWAY_PORT": str(port),
-        **({} if keys is None else {"DRAWDOWN_GATEWAY_KEYS": str(keys)}),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.cli", "gateway"], env={**os.environ, **given}
-    )
-    address = f"http://127.0.0.1:{port}"
-    give_up = time.monotonic() + START_SECONDS
-    try:
-        while not _answers(address):
-            assert process.poll() is None, "the gateway ended"
-            assert time.monotonic() < give_up, "the gateway does not answer"
-            time.sleep(0.05)
-        yield process, address
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/readyz").status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
+def at_address(
+    kafka: str, prefix: str, keys: Path | None = None
+) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """A gateway's process, and its address."""
+    with gateway(kafka, prefix, keys) as (process, port):
+        yield process, f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -97,7 +71,7 @@ def topics(kafka: str, topic_prefix: str) -> str:
 @pytest.fixture
 def open_gateway(kafka: str, topics: str) -> Iterator[str]:
     """Where a gateway without keys listens."""
-    with gateway(kafka, topics) as (_, address):
+    with at_address(kafka, topics) as (_, address):
         yield address
 
 
@@ -136,7 +110,7 @@ def test_packed_bodies(kafka: str, topics: str, open_gateway: str, encoding: str
 def test_the_openmeter_client_works_unchanged(kafka: str, topics: str, tmp_path: Path) -> None:
     key, token = new_key("om", ["ingest"])
     save_keys(tmp_path / "keys", Keys(keys=(key,)))
-    with gateway(kafka, topics, tmp_path / "keys") as (_, address):
+    with at_address(kafka, topics, tmp_path / "keys") as (_, address):
         client = Client(endpoint=address, token=token)
         one = Event(id="a", source="api", specversion="1.0", type="t", subject="acme")
         client.events.ingest_event(one)
@@ -168,7 +142,7 @@ def _keys(path: Path) -> dict[str, str]:
 
 def test_keys_and_limits(kafka: str, topics: str, tmp_path: Path) -> None:
     tokens = _keys(tmp_path / "keys")
-    with gateway(kafka, topics, tmp_path / "keys") as (_, address):
+    with at_address(kafka, topics, tmp_path / "keys") as (_, address):
 
         def post(token: str, events: object, **headers: str) -> httpx.Response:
             given = {"authorization": f"Bearer {token}", **headers}
@@ -250,7 +224,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(kafka: str, topics: str) -> None
 
 
 def test_sigterm_answers_what_is_under_way(kafka: str, topics: str) -> None:
-    with gateway(kafka, topics) as (process, address):
+    with at_address(kafka, topics) as (process, address):
         client = _Client(address, 0)
         client.start()
         time.sleep(0.5)
@@ -271,7 +245,7 @@ def test_an_outage_is_503_and_over_when_the_broker_is_back(
     with open_servers(kind, tmp_path) as own:
         create_topics(own.kafka, "", PARTITIONS, 1)
         assert own.broker is not None
-        with gateway(own.kafka, "") as (_, address):
+        with at_address(own.kafka, "") as (_, address):
             url = f"{address}/v1/events"
             assert httpx.post(url, json=event("a"), timeout=30).status_code == 202
             os.kill(_broker(own), signal.SIGSTOP)
