@@ -29,6 +29,6 @@ FIELD: Final[dict[str, Entrant]] = {
     "faust": Entrant(f"{_OTHERS}.faust_tables.contender:FaustTables", 1),
     "quix": Entrant(f"{_OTHERS}.quix.contender:QuixStreams", 2),
     "postgres": Entrant(f"{_OTHERS}.postgres.contender:PostgresLedger", 2),
-    "kafka-streams": Entrant(f"{_OTHERS}.kafka_streams.contender:KafkaStreams", 2),
+    "kafka-streams": Entrant(f"{_OTHERS}.kafka_streams.contender:KafkaStreams", 1),
 }
 """Drawdown's worker is one process for each of three stages."""

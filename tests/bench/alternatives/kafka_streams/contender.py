@@ -1,7 +1,7 @@
-"""Kafka Streams with exactly_once_v2, state in RocksDB.
+"""Kafka Streams with exactly_once_v2, state in memory.
 
-State, alerts and offsets are committed in one transaction of Kafka. After a SIGKILL the local state
-is thrown away and restored from the changelog topics, as exactly_once_v2 has it.
+State, alerts and offsets are committed in one transaction of Kafka. Whatever ends a process, its
+state is restored from the changelog topics when it starts again.
 """
 
 import shutil
@@ -20,14 +20,17 @@ from tests.bench.job import PRICES, Balance, account_name, grants_of
 _HERE: Final = Path(__file__).parent
 _TUNED: Final = _HERE / "streams.properties"
 _OLDEST_JAVA: Final = 17
-_JVM: Final = ("-Xms512m", "-Xmx1g", "-XX:+UseParallelGC")
+_JVM: Final = ("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC")
 _LOG: Final = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 _BALANCE: Final = struct.Struct(">qqqqq")
 """Issued, consumed, promo, main, overage: as `Balance.java` has it."""
 
 
 class KafkaStreams(ByGroup):
-    """One application, `workers` instances of it."""
+    """One application, `workers` instances of it.
+
+    Two instances on two cores compile the same Java twice: they are slower and cost more CPU.
+    """
 
     name = "Kafka Streams"
 

@@ -56,14 +56,14 @@ public final class Job {
                 .addProcessor("draw", () -> new Draw(prices), "usage")
                 .addStateStore(
                         Stores.keyValueStoreBuilder(
-                                        Stores.persistentKeyValueStore(BALANCES),
+                                        Stores.inMemoryKeyValueStore(BALANCES),
                                         account,
                                         Balance.FORMAT)
                                 .withCachingEnabled(),
                         "open", "draw")
                 .addStateStore(
                         Stores.keyValueStoreBuilder(
-                                Stores.persistentKeyValueStore(SEEN), Serdes.Bytes(), Serdes.ByteArray()),
+                                Digests.supplier(SEEN), Serdes.Bytes(), Serdes.ByteArray()),
                         "draw")
                 .addSink("alerts", properties.getProperty("bench.alerts"), account.serializer(), account.serializer(),
                         "draw");
