@@ -10,6 +10,7 @@ import typer
 import ingest.commands
 import ingest.gateway.commands
 from deploy import up
+from deploy.acl import command as acl
 from deploy.corrections import command as corrections
 from deploy.demo import command as demo
 from deploy.provision import create_topics
@@ -52,7 +53,7 @@ def topics() -> None:
     """Create the topics that are missing."""
     in_force = settings()
     created = create_topics(
-        in_force.kafka, in_force.topic_prefix, in_force.partitions, in_force.replication
+        in_force.kafka_access, in_force.topic_prefix, in_force.partitions, in_force.replication
     )
     typer.echo("\n".join(f"created {name}" for name in created) or "all topics are there")
 
@@ -79,6 +80,7 @@ def schema(
 
 
 up.register(app)
+acl.register(app, settings)
 demo.register(app)
 simulate.register(app)
 ingest.commands.register(app, settings)

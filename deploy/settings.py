@@ -16,6 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from deploy.access import AccessSettings
 from schemas.errors import ConfigurationError, faults_of
 from schemas.times import parse_duration
 
@@ -23,13 +24,11 @@ DEFAULT_FILE: Final = "drawdown.toml"
 HEALTH_PORTS: Final = {"admission": 9401, "rating": 9402, "balances": 9403}
 
 
-class Settings(BaseSettings):
-    """Durations are ISO 8601; addresses are `host:port`."""
+class Settings(AccessSettings):
+    """Durations are ISO 8601. How Kafka and Redis are reached: see `AccessSettings`."""
 
     model_config = SettingsConfigDict(env_prefix="DRAWDOWN_", extra="forbid", frozen=True)
 
-    kafka: str = Field("127.0.0.1:9092", description="Kafka's address")
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis's address")
     partitions: int = Field(4, ge=1, le=1024, description="partitions of every keyed topic")
     replication: int = Field(1, ge=1, description="replicas of the topics that are created")
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,64}$")

@@ -35,7 +35,9 @@ def running_pipeline(
     settings = load_settings(
         **{name.removeprefix("DRAWDOWN_").lower(): value for name, value in environment.items()}
     )
-    create_topics(settings.kafka, settings.topic_prefix, settings.partitions, settings.replication)
+    create_topics(
+        settings.kafka_access, settings.topic_prefix, settings.partitions, settings.replication
+    )
     supervisor = Supervisor([worker(name, environment, logs) for name in WORKERS])
     supervisor.start()
     try:

@@ -35,8 +35,8 @@ def _stage(kind: StageKind) -> Callable[[Settings], None]:
         run_stage(
             kind,
             WorkerSettings(
-                kafka=settings.kafka,
-                redis_url=settings.redis_url,
+                kafka=settings.kafka_access,
+                redis=settings.redis_access,
                 topic_prefix=settings.topic_prefix,
                 key_prefix=settings.key_prefix,
                 member=settings.member,
@@ -59,8 +59,8 @@ def health_port(worker: str, settings: Settings) -> int:
 def _admission(settings: Settings) -> None:
     run_admission(
         AdmissionSettings(
-            kafka=settings.kafka,
-            redis_url=settings.redis_url,
+            kafka=settings.kafka_access,
+            redis=settings.redis_access,
             topic_prefix=settings.topic_prefix,
             key_prefix=settings.key_prefix,
             group=f"{settings.key_prefix}-{settings.topic_prefix}admission",

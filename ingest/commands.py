@@ -16,6 +16,7 @@ from ingest.loader import Sending, SendReport, Tell, preview, send_file
 from ingest.mapping import parse_mapping
 from ingest.rebase import parse_rebase
 from ingest.sources import Format
+from projections.access import Kafka
 from schemas.documents import Document
 
 SHOWN_FAULTS: Final = 20
@@ -27,7 +28,7 @@ class Addresses(Protocol):
     """The settings that these commands need."""
 
     @property
-    def kafka(self) -> str: ...  # noqa: D102 - says it all
+    def kafka_access(self) -> Kafka: ...  # noqa: D102 - says it all
 
     @property
     def topic_prefix(self) -> str: ...  # noqa: D102
@@ -110,7 +111,7 @@ def register(app: typer.Typer, settings: Callable[[], Addresses]) -> None:
         documents = load_documents(files)
         if not dry_run:
             where = settings()
-            send_documents(documents, where.kafka, where.topic_prefix)
+            send_documents(documents, where.kafka_access, where.topic_prefix)
         for document in documents:
             typer.echo(f"{'checked' if dry_run else 'sent'} {describe(document)}")
 
@@ -126,7 +127,7 @@ def run_send(sending: Sending, settings: Callable[[], Addresses], *, dry_run: bo
         where = settings()
         with _progress(console) as tell:
             report = send_file(
-                sending, where.kafka, where.topic_prefix, tell=tell, tell_fault=faults.tell
+                sending, where.kafka_access, where.topic_prefix, tell=tell, tell_fault=faults.tell
             )
         failed = report.failed + report.failed_before
         faults.end()

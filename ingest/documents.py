@@ -11,6 +11,7 @@ from typing import Any, Final
 from ingest.ledger import look_up
 from ingest.outgoing import destination
 from ingest.producer import Producer
+from projections.access import Kafka
 from schemas.documents import Document, VoidUsage, load_json, parse_document
 from schemas.errors import ConfigurationError, DocumentError
 from schemas.reasons import Refusal
@@ -46,7 +47,7 @@ def load_documents(paths: Iterable[Path]) -> list[Document]:
     return documents
 
 
-def send_documents(documents: Sequence[Document], kafka: str, topic_prefix: str = "") -> None:
+def send_documents(documents: Sequence[Document], kafka: Kafka, topic_prefix: str = "") -> None:
     """Send the catalog's, and once they are confirmed the accounts', in order; commands too.
 
     Confirmed in between, because the three sources are merged by the broker's time (architecture.md

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 from pydantic import ValidationError
 
+from projections.access import Kafka
 from projections.balances.recorded import as_recorded, of_usage
 from projections.fold.log import Log
 from schemas.documents import Backfill, Document, VoidUsage
@@ -29,7 +30,7 @@ Key = tuple[str, str, str]
 """The account, source and id of usage."""
 
 
-def look_up(documents: Sequence[Document], kafka: str, topic_prefix: str = "") -> list[Document]:
+def look_up(documents: Sequence[Document], kafka: Kafka, topic_prefix: str = "") -> list[Document]:
     """`documents` as they enter (see `entered`).
 
     Reads the ledger of the accounts whose usage is named, from its beginning; nothing where none

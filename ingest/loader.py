@@ -30,6 +30,7 @@ from ingest.progress import (
 )
 from ingest.rebase import Rebase
 from ingest.sources import Format, Source, Spooled, contents_of, open_source
+from projections.access import Kafka
 from schemas.errors import ConfigurationError
 
 STDIN: Final = "-"
@@ -75,7 +76,7 @@ TellFault = Callable[[int, str], None]
 
 def send_file(
     sending: Sending,
-    kafka: str,
+    kafka: Kafka,
     topic_prefix: str = "",
     *,
     tell: Tell = lambda _done, _failed, _total: None,

@@ -23,6 +23,9 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from ingest.outgoing import destination, encode_event
+from projections.access import Kafka, kafka_access
+from projections.fold.connection import MetadataClient, ask_topics
+from projections.refusals import Heard, kafka_denial, no_topic
 from schemas.documents import Document
 from schemas.errors import DeliveryError, LogUnavailable
 from schemas.events import UsageEvent
@@ -61,6 +64,9 @@ class Summary:
 class Producer:
     """Sends events and documents, keyed so that one account lives in one partition everywhere.
 
+    `kafka` is an address, or a `KafkaAccess` with TLS and credentials; `configuration` are options
+    of librdkafka, which win.
+
     `patience_seconds` bounds how long `send` and `flush` wait while the broker confirms nothing
     (None: for ever); then they raise LogUnavailable, and what was not confirmed may still arrive.
     Not to be shared by threads.
@@ -68,7 +74,7 @@ class Producer:
 
     def __init__(
         self,
-        kafka: str,
+        kafka: Kafka,
         topic_prefix: str = "",
         *,
         patience_seconds: float | None = None,
@@ -81,10 +87,11 @@ class Producer:
         self._sent = self._confirmed = self._failed = 0
         self._first_failure: str | None = None
         self._trouble: str | None = None
+        self._heard = Heard()
         self._producer = confluent_kafka.Producer(
             {
                 **_CONFIGURATION,
-                "bootstrap.servers": kafka,
+                **kafka_access(kafka).options(),
                 "on_delivery": self._delivered,
                 "error_cb": self._error,
                 **(configuration or {}),
@@ -93,8 +100,11 @@ class Producer:
         self._produce = self._producer.produce
 
     def connect(self) -> None:
-        """See that the broker answers and the topic of usage exists. Raises LogUnavailable."""
-        check_topic(self._producer, self._kafka, self._usage)
+        """See that the broker answers and the topic of usage exists.
+
+        Raises LogUnavailable, and ConfigurationError where this client is refused.
+        """
+        check_topic(self._producer, self._heard, self._kafka, self._usage)
 
     def send(self, event: UsageEvent | Mapping[str, Any]) -> None:
         """Check and send one CloudEvent; `specversion` may be left out.
@@ -212,28 +222,25 @@ class Producer:
         self._failed += 1
         if self._first_failure is None:
             shown = key.decode("utf-8", "replace") if isinstance(key, bytes) else key
-            self._first_failure = f"{topic}, key {shown!r}: {error.str()} ({error.name()})"
+            why = kafka_denial(error) or f"{error.str()} ({error.name()})"
+            self._first_failure = f"{topic}, key {shown!r}: {why}"
 
     def _error(self, error: KafkaError) -> None:
         self._trouble = error.str()
+        self._heard(error)
 
     def _raise_failure(self) -> None:
         if self._first_failure is not None:
             raise DeliveryError(self._first_failure)
 
 
-def check_topic(producer: confluent_kafka.Producer, kafka: str, topic: str) -> None:
-    """See that the broker answers and has `topic`. Raises LogUnavailable.
+def check_topic(producer: MetadataClient, heard: Heard, kafka: Kafka, topic: str) -> None:
+    """See that the broker answers and has `topic`. Raises LogUnavailable, ConfigurationError.
 
     All topics are asked for: a broker may create one that is asked for by name.
     """
-    try:
-        topics = producer.list_topics(timeout=_CONNECT_SECONDS).topics
-    except KafkaException as error:
-        message = f"Kafka at {kafka} does not answer: {error.args[0].str()}"
-        raise LogUnavailable(message) from error
-    if topic not in topics:
-        message = f"Kafka at {kafka} has no topic {topic}"
+    if topic not in ask_topics(producer, heard, kafka, _CONNECT_SECONDS):
+        message = f"Kafka at {kafka} has {no_topic(topic)}"
         raise LogUnavailable(message)
 
 

@@ -106,8 +106,8 @@ def send(commands: Sequence[Backfill | Replay], settings: Settings) -> None:
     """
     if not commands:
         return
-    patience = _PATIENCE_SECONDS
-    with Producer(settings.kafka, settings.topic_prefix, patience_seconds=patience) as producer:
+    kafka, patience = settings.kafka_access, _PATIENCE_SECONDS
+    with Producer(kafka, settings.topic_prefix, patience_seconds=patience) as producer:
         producer.connect()
         for command in commands:
             producer.send_document(command)

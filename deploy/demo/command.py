@@ -78,7 +78,7 @@ class _Run:
 
     def play(self) -> None:
         """Apply the catalog and accounts, send the day, wait until all of it is in the balances."""
-        kafka = self._settings.kafka
+        kafka = self._settings.kafka_access
         catalog = resources.files(__package__).joinpath("catalog.yaml")
         with resources.as_file(catalog) as path:
             made = [parse_document(fields) for fields in documents(self._day.now)]
@@ -97,7 +97,7 @@ class _Run:
 
     def _send(self) -> None:
         try:
-            with Producer(self._settings.kafka) as producer:
+            with Producer(self._settings.kafka_access) as producer:
                 for record in self._day.records():
                     producer.send_encoded(record.account, record.value)
                     self._sent += 1
@@ -128,7 +128,7 @@ class _Run:
         for account in ACCOUNTS:
             self._tell_account(account)
         self._tell_contract(*CONTRACT)
-        log = Log(self._settings.kafka)
+        log = Log(self._settings.kafka_access)
         kinds = Counter(alert["type"] for alert in read_alerts(log, follow=False))
         self._tell_counts("Alerts", kinds)
         report = reconcile(self._settings, Console(stderr=True))

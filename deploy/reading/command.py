@@ -126,7 +126,7 @@ def _register_alerts(app: typer.Typer, settings: Callable[[], Settings]) -> None
     ) -> None:
         """Show the alerts as they happened; repeats are dropped by id."""
         in_force = settings()
-        log = Log(in_force.kafka, in_force.topic_prefix)
+        log = Log(in_force.kafka_access, in_force.topic_prefix)
         try:
             for event in read_alerts(log, account, follow=follow):
                 typer.echo(json.dumps(event, sort_keys=True) if as_json else one_line(event))

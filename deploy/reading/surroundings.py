@@ -38,10 +38,10 @@ class Surroundings:
 
 def surroundings(settings: Settings) -> Surroundings:
     """Connections by the settings in force; nothing is asked of them yet."""
-    client = redis_client(settings.redis_url)
+    client = redis_client(settings.redis_access)
     window = settings.duration("dedupe_window")
     return Surroundings(
-        Log(settings.kafka, settings.topic_prefix),
+        Log(settings.kafka_access, settings.topic_prefix),
         SnapshotReader(client, settings.key_prefix, Patience(settings.outage_seconds)),
         Claims(client, settings.key_prefix, window, _KEYS_UNKNOWN),
     )

@@ -99,11 +99,10 @@ class ApacheKafka:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ("format", f"--cluster-id={cluster}", "--config", str(self._properties))
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as output:
             done = subprocess.run(  # noqa: S603 - our own command line
-                self._java("kafka.tools.StorageTool", *arguments),
+                self._java("kafka.tools.StorageTool", *self._storage(cluster)),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 timeout=_FORMAT_SECONDS,
@@ -111,6 +110,9 @@ class ApacheKafka:
             )
         if done.returncode:
             raise ServerError(f"Kafka's folder could not be formatted: see {self._log}")
+
+    def _storage(self, cluster: str) -> tuple[str, ...]:
+        return ("format", f"--cluster-id={cluster}", "--config", str(self._properties))
 
     def _settings(self) -> str:
         listeners = {"BROKER": self.port, **{f"BEHIND{port}": port for port in self._advertised}}

@@ -16,7 +16,9 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from ingest.gateway.events import Posted
 from ingest.producer import check_topic
+from projections.access import Kafka
 from projections.fold.connection import kafka_client
+from projections.refusals import Heard, kafka_denial
 from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES, USAGE
 
@@ -34,11 +36,12 @@ class Busy(Exception):
 class Sender:
     """Sends to the topic of usage. `send` is called from one event loop."""
 
-    def __init__(self, kafka: str, topic_prefix: str = "") -> None:
+    def __init__(self, kafka: Kafka, topic_prefix: str = "") -> None:
         self._kafka, self._topic = kafka, topic_prefix + USAGE.name
+        self._heard = Heard()
         self._producer = confluent_kafka.Producer(
             {
-                **kafka_client(kafka),
+                **kafka_client(kafka, self._heard),
                 "acks": "all",
                 "enable.idempotence": False,
                 "message.timeout.ms": int(ANSWER_SECONDS * 1_000),
@@ -59,8 +62,11 @@ class Sender:
         self._thread.start()
 
     def connect(self) -> None:
-        """See that the broker answers and the topic is there. Raises LogUnavailable."""
-        check_topic(self._producer, self._kafka, self._topic)
+        """See that the broker answers and the topic is there.
+
+        Raises LogUnavailable, and ConfigurationError where this client is refused.
+        """
+        check_topic(self._producer, self._heard, self._kafka, self._topic)
 
     async def send(self, events: Sequence[Posted]) -> None:
         """Return when all of `events` are confirmed.
@@ -113,7 +119,7 @@ class _Waiting:
     def told(self, error: KafkaError | None, _message: Message) -> None:
         """One more was confirmed, or will not be."""
         if error is not None:
-            self.failure = f"Kafka: {error.str()}"
+            self.failure = kafka_denial(error) or f"Kafka: {error.str()}"
         self._less(1)
 
     def unsent(self, count: int, why: str) -> None:

@@ -11,6 +11,7 @@ import uvicorn
 from ingest.gateway.app import Gateway
 from ingest.gateway.keyring import KeyRing
 from ingest.gateway.sender import ANSWER_SECONDS, Sender
+from projections.access import Kafka
 from schemas.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -21,11 +22,13 @@ _IDLE_SECONDS: Final = 30
 class GatewaySettings(Protocol):
     """Where to listen, where to send. `gateway_keys` is the file of keys; None: loopback only."""
 
-    kafka: str
     topic_prefix: str
     gateway_host: str
     gateway_port: int
     gateway_keys: Path | None
+
+    @property
+    def kafka_access(self) -> Kafka: ...  # noqa: D102 - says it all
 
 
 def run_gateway(settings: GatewaySettings) -> None:
@@ -41,7 +44,7 @@ def run_gateway(settings: GatewaySettings) -> None:
         )
         raise ConfigurationError(message)
     keys = None if path is None else KeyRing(path)
-    sender = Sender(settings.kafka, settings.topic_prefix)
+    sender = Sender(settings.kafka_access, settings.topic_prefix)
     sender.connect()
     config = uvicorn.Config(
         Gateway(sender, keys).app(),

@@ -19,6 +19,7 @@ from typing import Final, cast
 import redis
 from redis.exceptions import RedisError, ResponseError
 
+from projections.refusals import redis_refusal
 from schemas.errors import ClaimsBehind, ConfigurationError, Fenced, StoreUnavailable
 from schemas.frames import Vector
 
@@ -68,7 +69,7 @@ class Claims:
     """The claims of all partitions. `width` is the dedupe window in microseconds.
 
     Every method raises StoreUnavailable when Redis cannot answer or write now; a call may then be
-    repeated: each is idempotent.
+    repeated: each is idempotent. One that refuses this client: ConfigurationError.
     """
 
     def __init__(
@@ -153,6 +154,8 @@ def _text(vector: Vector) -> str:
 def _mapped(error: RedisError) -> Exception:
     """The error of this project that a Redis error means."""
     text = str(error)
+    if refusal := redis_refusal(error):
+        return ConfigurationError(refusal)
     if isinstance(error, ResponseError):
         if text.startswith("CLAIMSBEHIND"):
             return ClaimsBehind(text)

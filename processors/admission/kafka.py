@@ -19,6 +19,7 @@ from processors.admission.buffer import Buffer
 from processors.admission.record import Records
 from processors.admission.settings import AdmissionSettings
 from projections.fold.connection import ANSWER_SECONDS, kafka_client
+from projections.refusals import kafka_denial, no_topic
 from schemas.errors import (
     ConfigurationError,
     DrawdownError,
@@ -53,6 +54,8 @@ def consumer_settings(settings: AdmissionSettings, group: str) -> dict[str, obje
 def map_error(error: KafkaError) -> DrawdownError:
     """The error of this project that a Kafka error means."""
     code = error.code()
+    if denial := kafka_denial(error):
+        return ConfigurationError(denial)
     if code in _FENCED:
         return Fenced(f"another worker has this group.instance.id: {error.str()}")
     if code in _CUT:
@@ -175,7 +178,7 @@ def partition_count(admin: AdminClient, settings: AdmissionSettings) -> int:
     for topic in (USAGE, CREDITS, JOURNAL):
         name = settings.topic(topic)
         if name not in topics or topics[name].error is not None:
-            raise ConfigurationError(f"topic {name} does not exist: create the topics first")
+            raise ConfigurationError(no_topic(name))
         counts[name] = len(topics[name].partitions)
     if len(set(counts.values())) != 1:
         raise ConfigurationError(f"these topics must have the same partition count: {counts}")

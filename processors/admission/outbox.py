@@ -15,6 +15,7 @@ from processors.admission.examine import FORWARDED_HEADER, KIND_HEADER, TICK_KIN
 from processors.admission.record import RawRecord
 from processors.admission.settings import AdmissionSettings
 from projections.fold.connection import kafka_client
+from projections.refusals import kafka_denial
 from schemas.errors import DeliveryError
 from schemas.frames import Source, Vector
 from schemas.reasons import Refusal
@@ -108,7 +109,8 @@ class Outbox:
         """Serve delivery reports. Raises DeliveryError after the first failure."""
         self._producer.poll(seconds)
         if self._failure is not None:
-            raise DeliveryError(f"a record was not delivered: {self._failure}")
+            why = kafka_denial(self._failure) or self._failure
+            raise DeliveryError(f"a record was not delivered: {why}")
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything is acknowledged; False when `seconds` were not enough."""

@@ -1,5 +1,6 @@
 """The process of an admission worker: health, watchdog, metrics, signals, and how it ends."""
 
+import logging
 import signal
 from typing import Final
 
@@ -8,12 +9,19 @@ from processors.admission.observe import Status
 from processors.admission.settings import AdmissionSettings, microseconds
 from processors.admission.worker import AdmissionWorker
 from projections import metrics
-from projections.fold.connection import check_eviction, redis_client
+from projections.fold.connection import (
+    check_eviction,
+    check_kafka,
+    check_partitions,
+    redis_client,
+)
 from projections.fold.log import Log
 from projections.fold.retry import Patience
 from projections.health import WorkerStatus, end, serve_health, watch_progress
+from schemas.errors import LogUnavailable
 from schemas.topics import USAGE
 
+logger = logging.getLogger("drawdown")
 STAGE: Final = "admission"
 
 
@@ -66,11 +74,25 @@ def run_admission(
     server = serve_health(status, health_host, health_port)
     watch_progress(status, _Measure(settings, worker.status, status), progress_seconds)
     try:
-        Patience().run(lambda: check_eviction(redis_client(settings.redis_url)))
+        _check(settings)
         worker.run()
     except BaseException as error:  # noqa: BLE001 - a bug ends the process too, with its trace
         end(error)
     server.shutdown()
+
+
+def _check(settings: AdmissionSettings) -> None:
+    """Find what no waiting mends, before the worker waits. Raises ConfigurationError."""
+    check_kafka(settings.kafka, settings.group)
+    client, patience = redis_client(settings.redis), Patience()
+    patience.run(lambda: check_eviction(client))
+    try:
+        partitions = Log(settings.kafka, settings.topic_prefix).partitions(USAGE.name)
+    except LogUnavailable as error:
+        logger.warning("%s", error)
+        return
+    if partitions:
+        patience.run(lambda: check_partitions(client, settings.key_prefix, partitions))
 
 
 class _Measure:
@@ -79,7 +101,7 @@ class _Measure:
     def __init__(self, settings: AdmissionSettings, told: Status, status: WorkerStatus) -> None:
         self._told, self._status = told, status
         self._log = Log(settings.kafka, settings.topic_prefix)
-        client = redis_client(settings.redis_url)
+        client = redis_client(settings.redis)
         width = microseconds(settings.dedupe_window)
         self._claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from projections.access import Kafka, Redis
 from schemas.errors import ConfigurationError
 from schemas.topics import Topic
 
@@ -25,8 +26,8 @@ class AdmissionSettings:
     group when it stops.
     """
 
-    kafka: str
-    redis_url: str
+    kafka: Kafka
+    redis: Redis
     topic_prefix: str = ""
     key_prefix: str = "drawdown"
     group: str = "drawdown.admission"

@@ -98,7 +98,7 @@ class AdmissionWorker:
         self._outbox = Outbox(settings)
         self._admin = AdminClient(kafka_client(settings.kafka))
         patience = Patience(self.status, lambda: self._stopping, self._outbox.poll)
-        client = redis_client(settings.redis_url)
+        client = redis_client(settings.redis)
         claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
         self._writer = Writer(claims, self._outbox, patience, self._observer, width)
         partitions = patience.until_done(lambda: partition_count(self._admin, settings))

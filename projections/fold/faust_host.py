@@ -21,6 +21,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import EventT
 from yarl import URL
 
+from projections.access import KafkaAccess
 from projections.fold.batches import MOST_FRAMES, Batches
 from projections.fold.connection import ANSWER_SECONDS
 from projections.fold.stage import Record, StagePartition
@@ -39,7 +40,7 @@ DRAIN_SECONDS: Final = 15
 class HostSettings:
     """Where the stage reads, and as which member of which group."""
 
-    kafka: str
+    kafka: KafkaAccess
     topic_prefix: str
     group: str
     instance_id: str
@@ -143,7 +144,8 @@ class FaustHost:
         settings = self._settings
         app = _App(
             settings.group,
-            broker=f"kafka://{settings.kafka}",
+            broker=[URL(f"kafka://{each}") for each in settings.kafka.addresses],
+            broker_credentials=_credentials(settings.kafka),
             store="memory://",
             web_enabled=False,
             topic_disable_leader=True,
@@ -157,7 +159,8 @@ class FaustHost:
             broker_heartbeat_interval=max(settings.session_timeout_seconds / 4, 0.5),
             broker_commit_interval=1.0,
         )
-        transport = _Transport([URL(f"aiokafka://{settings.kafka}")], app)
+        addresses = [URL(f"aiokafka://{each}") for each in settings.kafka.addresses]
+        transport = _Transport(addresses, app)
         transport.host = self
         app.transport = transport
         topic = app.topic(
@@ -211,6 +214,19 @@ class FaustHost:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: _or_end(call))
+
+
+def _credentials(access: KafkaAccess) -> object:
+    """As Faust takes them; None where the broker is reached without TLS."""
+    context = access.context()
+    if access.security == "sasl_ssl":
+        return faust.SASLCredentials(
+            username=access.username,
+            password=access.password,
+            ssl_context=context,
+            mechanism=access.mechanism,
+        )
+    return None if context is None else faust.SSLCredentials(context)
 
 
 def _acknowledge(tokens: list[object]) -> None:

@@ -7,9 +7,11 @@ from typing import Any, Final, TypeVar, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from projections.fold.connection import kafka_client
+from projections.access import Kafka
+from projections.fold.connection import ask_topics, kafka_client
 from projections.fold.position import Position, check_log
-from schemas.errors import LogUnavailable
+from projections.refusals import Heard, kafka_denial
+from schemas.errors import ConfigurationError, LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES
 
 K = TypeVar("K")
@@ -32,11 +34,15 @@ Read = tuple[int, int, bytes, bytes | None, Headers]
 
 
 class Log:
-    """Reads one cluster's topics by hand, with no group. Raises LogUnavailable on time-outs."""
+    """Reads one cluster's topics by hand, with no group.
 
-    def __init__(self, kafka: str, topic_prefix: str = "") -> None:
+    Raises LogUnavailable on time-outs, ConfigurationError where this client is refused.
+    """
+
+    def __init__(self, kafka: Kafka, topic_prefix: str = "") -> None:
         self._kafka, self._prefix = kafka, topic_prefix
-        self._admin = AdminClient({**kafka_client(kafka), "log_level": 3})
+        self._heard = Heard()
+        self._admin = AdminClient({**kafka_client(kafka, self._heard), "log_level": 3})
 
     def name(self, topic: str) -> str:
         """The topic's name in this deployment."""
@@ -54,12 +60,9 @@ class Log:
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 where there is no such topic."""
         name = self.name(topic)
-        try:
-            # Of all: the embedded broker creates a topic that is asked for by its name.
-            metadata = self._admin.list_topics(timeout=_TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise LogUnavailable(str(error)) from error
-        return len(metadata.topics[name].partitions) if name in metadata.topics else 0
+        # Of all: the embedded broker creates a topic that is asked for by its name.
+        topics = ask_topics(self._admin, self._heard, self._kafka, _TIMEOUT_SECONDS)
+        return len(topics[name].partitions) if name in topics else 0
 
     def bounds(self, topic: str, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         """The first offset held and the next offset to be written, of each partition."""
@@ -87,7 +90,7 @@ class Log:
                 for message in consumer.consume(len(places), timeout=0.1):
                     error = message.error()
                     if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                        raise LogUnavailable(str(error))
+                        raise _failure(error)
                     waiting.discard(message.partition() or 0)
                 if time.monotonic() > give_up:
                     raise LogUnavailable(f"{name}: no answer about where it ends")
@@ -140,8 +143,8 @@ class Log:
                         f"{topic} [{partition}] stops at {expected}, expected up to {end}"
                     )
                 for message in messages:
-                    if message.error() is not None:
-                        raise LogUnavailable(str(message.error()))
+                    if (error := message.error()) is not None:
+                        raise _failure(error)
                     offset = message.offset() or 0
                     expected = offset + 1
                     if offset >= end:
@@ -177,16 +180,22 @@ class Log:
     def _consumer(self, more: Mapping[str, object] | None = None) -> Consumer:
         return Consumer(
             {
-                **kafka_client(self._kafka),
+                **kafka_client(self._kafka, self._heard),
                 "group.id": "drawdown-reader",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "fetch.message.max.bytes": MAX_RECORD_BYTES,
                 "check.crcs": True,
-                "log_level": 3,
+                "log_level": 2,  # closed while it connects is no error
                 **(more or {}),
             }
         )
+
+
+def _failure(error: KafkaError) -> ConfigurationError | LogUnavailable:
+    """What a record that is an error means."""
+    denial = kafka_denial(error)
+    return LogUnavailable(str(error)) if denial is None else ConfigurationError(denial)
 
 
 def _is_passing(error: LogUnavailable) -> bool:
@@ -201,7 +210,11 @@ def _result(future: object, name: str):  # type: ignore[no-untyped-def]  # noqa:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001, TRY301
         return result  # noqa: TRY300
     except (KafkaException, TimeoutError) as error:
-        code = error.args[0].code() if isinstance(error, KafkaException) else None
+        code = None
+        if isinstance(error, KafkaException):
+            code = error.args[0].code()
+            if denial := kafka_denial(error.args[0]):
+                raise ConfigurationError(f"{name}: {denial}") from error
         hint = " (no such topic)" if code == KafkaError.UNKNOWN_TOPIC_OR_PART else ""
         message = f"{name}{hint}: {error}"
         raise LogUnavailable(message) from error

@@ -13,7 +13,9 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from projections.access import Kafka
 from projections.fold.connection import kafka_client
+from projections.refusals import kafka_denial
 from schemas.errors import DeliveryError
 from schemas.topics import MAX_RECORD_BYTES, Topic
 
@@ -46,7 +48,7 @@ class Delivery:
 class Outbox:
     """Sends outputs. Thread-safe; `close` flushes what is queued."""
 
-    kafka: str
+    kafka: Kafka
     topic_prefix: str = ""
     waiting: Callable[[str | None], None] = field(default=lambda _cause: None)
 
@@ -75,7 +77,7 @@ class Outbox:
         def confirm(error: KafkaError | None, _message: Message) -> None:
             with self._changed:
                 delivery.done = True
-                delivery.error = None if error is None else str(error)
+                delivery.error = None if error is None else kafka_denial(error) or str(error)
                 self._changed.notify_all()
 
         partition = _BY_KEY if output.partition is None else output.partition

@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 
 from redis import exceptions as redis_errors
 
-from schemas.errors import StoreUnavailable
+from projections.refusals import redis_refusal
+from schemas.errors import ConfigurationError, StoreUnavailable
 
 T = TypeVar("T")
 _PASSING: Final = (
@@ -34,7 +35,10 @@ class Patience:
     stopping: Callable[[], bool] = field(default=lambda: False)
 
     def run(self, call: Callable[[], T]) -> T:
-        """The call's answer. Raises StoreUnavailable after `seconds`, or when stopping."""
+        """The call's answer. Raises StoreUnavailable after `seconds`, or when stopping.
+
+        A Redis that refuses this client is not waited for: ConfigurationError.
+        """
         give_up = time.monotonic() + self.seconds
         pause = _FIRST_PAUSE_SECONDS
         failed = False
@@ -42,6 +46,7 @@ class Patience:
             try:
                 answer = call()
             except _PASSING as error:
+                raise_refusal(error)
                 failed = True
                 self.waiting(f"redis: {error}")
                 if self.stopping() or time.monotonic() + pause > give_up:
@@ -49,7 +54,16 @@ class Patience:
                     raise StoreUnavailable(message) from error
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            except redis_errors.NoPermissionError as error:
+                raise_refusal(error)
+                raise
             else:
                 if failed:
                     self.waiting(None)
                 return answer
+
+
+def raise_refusal(error: BaseException) -> None:
+    """Raises ConfigurationError where `error` says that Redis will not have this client."""
+    if refusal := redis_refusal(error):
+        raise ConfigurationError(refusal) from error

@@ -14,7 +14,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from projections.fold.position import Position, decode_position
-from projections.fold.retry import Patience
+from projections.fold.retry import Patience, raise_refusal
 from projections.rows import Changes
 from schemas.errors import Fenced, StoreError
 
@@ -125,6 +125,7 @@ def _fenced(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the scri
     try:
         return call()
     except ResponseError as error:
+        raise_refusal(error)
         if str(error).startswith("FENCED"):
             raise Fenced(str(error)) from error
         raise StoreError(str(error)) from error

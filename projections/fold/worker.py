@@ -7,7 +7,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from projections.fold.connection import check_eviction, redis_client
+from projections.access import Kafka, Redis, kafka_access
+from projections.fold.connection import (
+    check_eviction,
+    check_kafka,
+    check_partitions,
+    redis_client,
+)
 from projections.fold.faust_host import FaustHost, HostSettings
 from projections.fold.log import Log
 from projections.fold.outbox import Outbox
@@ -16,6 +22,7 @@ from projections.fold.retry import Patience
 from projections.fold.stage import Fold, StagePartition
 from projections.fold.store import PartitionStore
 from projections.health import WorkerStatus, serve_health, watch_progress
+from projections.refusals import no_topic
 from projections.rows import RowReader
 from schemas.errors import ConfigurationError
 from schemas.topics import Topic
@@ -25,8 +32,8 @@ from schemas.topics import Topic
 class WorkerSettings:
     """What a stage's process needs to know of its surroundings."""
 
-    kafka: str
-    redis_url: str
+    kafka: Kafka
+    redis: Redis
     topic_prefix: str
     key_prefix: str
     member: str
@@ -50,15 +57,17 @@ def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
     """Run until SIGTERM or SIGINT. An error ends the process with its exit code."""
     status = WorkerStatus(kind.name)
     server = serve_health(status, settings.health_host, settings.health_port)
+    group = f"{settings.key_prefix}-{settings.topic_prefix}{kind.name}"
+    check_kafka(settings.kafka, group)
     log = Log(settings.kafka, settings.topic_prefix)
     partitions = log.partitions(kind.reads.name)
     if not partitions:
-        message = f"no topic {log.name(kind.reads.name)}: create the topics with `drawdown topics`"
-        raise ConfigurationError(message)
+        raise ConfigurationError(no_topic(log.name(kind.reads.name)))
     outbox = Outbox(settings.kafka, settings.topic_prefix, status.waiting)
-    client = redis_client(settings.redis_url)
+    client = redis_client(settings.redis)
     patience = Patience(settings.outage_seconds, status.waiting, lambda: status.stopping)
     patience.run(lambda: check_eviction(client))
+    patience.run(lambda: check_partitions(client, settings.key_prefix, partitions))
 
     def open_partition(number: int) -> StagePartition:
         store = PartitionStore(client, settings.key_prefix, number, kind.name, patience)
@@ -75,9 +84,9 @@ def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
     watch_progress(status, measure, settings.progress_seconds)
     host = FaustHost(
         HostSettings(
-            kafka=settings.kafka,
+            kafka=kafka_access(settings.kafka),
             topic_prefix=settings.topic_prefix,
-            group=f"{settings.key_prefix}-{settings.topic_prefix}{kind.name}",
+            group=group,
             instance_id=f"{kind.name}-{settings.member}",
             session_timeout_seconds=settings.session_timeout_seconds,
             topic=kind.reads,

@@ -20,7 +20,7 @@ EVENT = b'{"time":"2026-01-01T00:00:00Z","type":"t","subject":"a","id":"1","sour
 class Where:
     """The settings of a run."""
 
-    kafka: str = "127.0.0.1:1"
+    kafka_access: str = "127.0.0.1:1"
     topic_prefix: str = ""
 
 

@@ -12,7 +12,7 @@ if __name__ == "__main__":
     run_admission(
         AdmissionSettings(
             kafka=kafka,
-            redis_url=redis_url,
+            redis=redis_url,
             topic_prefix=prefix,
             key_prefix=prefix,
             group=f"{prefix}admission",

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from projections.fold.connection import check_eviction, redis_client
+from projections.fold.connection import check_eviction, check_partitions, redis_client
 from schemas.errors import ConfigurationError
 
 
@@ -23,9 +23,7 @@ def test_a_redis_that_evicts_is_refused(redis_url: str) -> None:
 @pytest.mark.integration
 def test_a_redis_that_does_not_tell_is_taken_at_its_word(redis_url: str) -> None:
     admin = redis_client(redis_url)
-    admin.acl_setuser(
-        "reader", enabled=True, nopass=True, commands=["+@all", "-config"], keys=["*"]
-    )
+    admin.acl_setuser("reader", enabled=True, nopass=True, commands=["+@all", "-info"], keys=["*"])
     client = redis.Redis.from_url(redis_url, username="reader", password="any")
     try:
         check_eviction(client)
@@ -33,3 +31,12 @@ def test_a_redis_that_does_not_tell_is_taken_at_its_word(redis_url: str) -> None
         client.close()
         admin.acl_deluser("reader")
         admin.close()
+
+
+@pytest.mark.integration
+def test_partitions_that_were_added_are_refused(redis_url: str, topic_prefix: str) -> None:
+    with redis_client(redis_url) as client:
+        check_partitions(client, topic_prefix, 4)
+        check_partitions(client, topic_prefix, 4)
+        with pytest.raises(ConfigurationError, match="cannot be added"):
+            check_partitions(client, topic_prefix, 6)

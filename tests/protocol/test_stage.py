@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 
+from projections.access import KafkaAccess
 from projections.fold import outbox, stage
 from projections.fold.faust_host import FaustHost, HostSettings
 from projections.fold.outbox import Delivery, Outbox, Output
@@ -178,7 +179,7 @@ def test_only_the_contiguous_acknowledged_prefix_is_committed(
 def test_health_tells_what_is_committed_from_the_assignment_on(partition: Partition) -> None:
     """What waits for its delivery is lag, and what was committed long ago is not."""
     box, status = Confirmed(""), WorkerStatus(STAGE)
-    settings = HostSettings("", "", "", "", 6, RATED, 1)
+    settings = HostSettings(KafkaAccess(""), "", "", "", 6, RATED, 1)
 
     async def host_of_a_successor() -> FaustHost:
         host = FaustHost(settings, lambda _: partition.worker(box), status)

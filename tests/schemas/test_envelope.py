@@ -276,6 +276,4 @@ def test_depth_counts_brackets_outside_strings(value: bytes, depth: int) -> None
 def test_a_dedupe_window_shorter_than_the_oldest_event_is_refused() -> None:
     settings = AdmissionSettings("localhost:1", "redis://localhost:1")
     with pytest.raises(ConfigurationError, match="dedupe_window"):
-        AdmissionSettings(
-            settings.kafka, settings.redis_url, dedupe_window=settings.max_event_age / 2
-        )
+        AdmissionSettings(settings.kafka, settings.redis, dedupe_window=settings.max_event_age / 2)

@@ -106,7 +106,7 @@ class Pipeline:
         """Send documents that must be valid."""
         send_documents(
             [_parsed(document) for document in documents],
-            self.settings.kafka,
+            self.settings.kafka_access,
             self.settings.topic_prefix,
         )
 
@@ -246,7 +246,37 @@ def running(
 
     `given` are further settings, `apart` those of one worker alone, by its name.
     """
-    names = {
+    settings = load_settings(**_names(servers, prefix, given))
+    create_topics(settings.kafka_access, prefix, settings.partitions, settings.replication)
+    with started(servers, prefix, logs, apart, **given) as pipeline:
+        yield pipeline
+
+
+@contextmanager
+def started(
+    servers: Servers,
+    prefix: str,
+    logs: Path,
+    apart: Mapping[str, Mapping[str, str]] | None = None,
+    **given: str,
+) -> Iterator[Pipeline]:
+    """As `running`, on topics that are there."""
+    names = _names(servers, prefix, given)
+    ports = {name: _free_port() for name in WORKERS}
+    own = {name: {"health_port": str(ports[name]), **(apart or {}).get(name, {})} for name in ports}
+    supervisor = Supervisor(
+        [worker(name, _environment({**names, **own[name]}), logs) for name in WORKERS]
+    )
+    settings = load_settings(**names)
+    supervisor.start()
+    try:
+        yield Pipeline(settings, supervisor, surroundings(settings), ports, logs)
+    finally:
+        supervisor.stop()
+
+
+def _names(servers: Servers, prefix: str, given: Mapping[str, str]) -> dict[str, str]:
+    return {
         "kafka": servers.kafka,
         "redis_url": servers.redis_url,
         "topic_prefix": prefix,
@@ -254,18 +284,6 @@ def running(
         "partitions": "2",
         **given,
     }
-    settings = load_settings(**names)
-    create_topics(settings.kafka, prefix, settings.partitions, settings.replication)
-    ports = {name: _free_port() for name in WORKERS}
-    own = {name: {"health_port": str(ports[name]), **(apart or {}).get(name, {})} for name in ports}
-    supervisor = Supervisor(
-        [worker(name, _environment({**names, **own[name]}), logs) for name in WORKERS]
-    )
-    supervisor.start()
-    try:
-        yield Pipeline(settings, supervisor, surroundings(settings), ports, logs)
-    finally:
-        supervisor.stop()
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
