@@ -1,0 +1,24 @@
+#!/bin/sh
+# Makes what is secret, once, each in the volume of whom it is for. What is there already stays, so
+# it is safe to run again; nothing of it is ever in the repository or in an environment.
+set -eu
+umask 077
+
+secret() { # secret FILE: 256 random bits, unless it is there
+  [ -s "$1" ] || { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$1.new"; mv "$1.new" "$1"; }
+}
+
+secret /secrets/drawdown/redis
+secret /secrets/grafana/admin
+# Redis and Grafana run as users of their own: their volumes are mounted nowhere else.
+chmod 0444 /secrets/grafana/admin
+{
+  echo "user default off"
+  drawdown acl redis --user drawdown --password-file /secrets/drawdown/redis
+  # Redis's own health check: PING, and nothing that could be read.
+  echo "user health on nopass resetkeys resetchannels -@all +ping"
+} >/secrets/redis/users.acl.new
+chmod 0444 /secrets/redis/users.acl.new
+mv /secrets/redis/users.acl.new /secrets/redis/users.acl
+# The gateway takes nothing without a key: `drawdown keys create` adds them here.
+[ -s /secrets/keys/keys.json ] || echo '{"keys": []}' >/secrets/keys/keys.json
