@@ -1,0 +1,62 @@
+"""The runbook's commands exist, and its figures are those of the README."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+from typer.testing import CliRunner
+
+from deploy import cli
+from deploy.settings import Settings
+
+ROOT: Final = Path(__file__).parents[2]
+RUNBOOK: Final = (ROOT / "deploy" / "README.md").read_text()
+README: Final = (ROOT / "README.md").read_text()
+GROUPS: Final = {"acl": ("kafka", "redis"), "keys": ("create", "revoke"), "contract": ("show",)}
+
+
+def _commands() -> list[tuple[str, ...]]:
+    found = set(re.findall(r"(?:^|`|\| )drawdown ([a-z]+)", RUNBOOK, re.MULTILINE))
+    plain = {(name,) for name in found - GROUPS.keys()}
+    return sorted(plain | {(name, each) for name in found & GROUPS.keys() for each in GROUPS[name]})
+
+
+@pytest.mark.parametrize("command", _commands(), ids=" ".join)
+def test_every_command_exists(command: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(cli.app, [*command, "--help"]).exit_code == 0
+
+
+def test_every_option_exists() -> None:
+    for name, options in re.findall(r"drawdown ((?:acl )?[a-z]+)((?: [^`\n|]*)?)", RUNBOOK):
+        given = re.findall(r"--[a-z-]+", options.partition(" | ")[0])
+        if given and name in {"acl kafka", "acl redis", "rebuild", "backfill", "check"}:
+            told = CliRunner().invoke(cli.app, [*name.split(), "--help"]).stdout
+            assert [each for each in given if each not in told] == [], (name, given)
+
+
+def test_every_setting_exists() -> None:
+    known = {f"DRAWDOWN_{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"`(DRAWDOWN_[A-Z_]+)[`=]", RUNBOOK)) <= known
+
+
+def test_every_file_exists() -> None:
+    for name in re.findall(r"`((?:tests|deploy)/[a-z_/.]+)`", RUNBOOK):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("figure", ["49,627", "72,303", "33.0", "37.7", "10.8", "1.15"])
+def test_a_measured_figure_is_the_readmes(figure: str) -> None:
+    assert figure in README
+    assert figure.removesuffix(".0") in RUNBOOK
+
+
+@pytest.mark.parametrize(
+    ("mean", "hours", "said"),
+    [(1_000, 1, "0.24 GB"), (1_000, 72, "17 GB"), (10_000, 24, "57 GB"), (50_000, 72, "855 GB")],
+)
+def test_memory_is_what_the_formula_gives(mean: int, hours: int, said: str) -> None:
+    size = 2 * 33 * mean * hours * 3_600 / 1e9
+    amount = float(said.removesuffix(" GB"))
+    assert abs(size - amount) / amount < 0.03
+    assert said in RUNBOOK
