@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from ingest.files import replace_file
+from projections.files import replace_file
 from schemas.errors import ConfigurationError
 
 ROWS_PER_CHUNK: Final = 5_000

@@ -21,11 +21,11 @@ from starlette.routing import Route
 from ingest.gateway import metrics
 from ingest.gateway.body import shape_of, split, too_large, unpacked
 from ingest.gateway.events import Invalid, Posted, examine, invalid, with_time
-from ingest.gateway.keyring import KeyRing
-from ingest.gateway.keys import Key
-from ingest.gateway.problem import CONTENT_TYPE, Problem
-from ingest.gateway.rates import Bucket
 from ingest.gateway.sender import Busy, Sender
+from projections.web.keyring import KeyRing
+from projections.web.keys import Key
+from projections.web.problem import CONTENT_TYPE, Problem
+from projections.web.rates import Bucket
 from schemas.errors import LogUnavailable
 from schemas.reasons import Refusal
 from schemas.times import format_instant

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import zstandard
 
-from ingest.gateway.problem import Problem
+from projections.web.problem import Problem
 
 MOST_EVENTS: Final = 10_000
 _WINDOW_LOG: Final = 23

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from ingest.gateway.keyring import load_keys, save_keys
-from ingest.gateway.keys import Keys, new_key
 from ingest.gateway.server import GatewaySettings, run_gateway
+from projections.web.keyring import load_keys, save_keys
+from projections.web.keys import Keys, new_key
 from schemas.errors import ConfigurationError, faults_of
 
 

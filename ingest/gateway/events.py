@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ingest.gateway.keys import Key
+from projections.web.keys import Key
 from schemas.envelope import NULL, decode_structured
 from schemas.reasons import Reason, Refusal
 

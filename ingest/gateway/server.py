@@ -9,9 +9,9 @@ from typing import Final, Protocol
 import uvicorn
 
 from ingest.gateway.app import Gateway
-from ingest.gateway.keyring import KeyRing
 from ingest.gateway.sender import ANSWER_SECONDS, Sender
 from projections.access import Kafka
+from projections.web.keyring import KeyRing
 from schemas.errors import ConfigurationError
 
 log = logging.getLogger(__name__)

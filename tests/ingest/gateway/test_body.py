@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.gateway.body import MOST_EVENTS, Shape, shape_of, split, unpacked
-from ingest.gateway.problem import Problem
+from projections.web.problem import Problem
 
 MOST = 1_000
 

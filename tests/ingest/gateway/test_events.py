@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.gateway.events import Posted, examine, invalid, with_time
-from ingest.gateway.keys import new_key
+from projections.web.keys import new_key
 from schemas.reasons import Reason, Refusal
 
 EVENT: dict[str, Any] = {

@@ -25,9 +25,9 @@ from openmeter.models import Event
 from deploy.provision import create_topics
 from deploy.servers.find import Kind, Servers, open_servers
 from deploy.servers.process import free_port
-from ingest.gateway.keyring import save_keys
-from ingest.gateway.keys import Key, Keys, new_key
 from projections.fold.log import Log
+from projections.web.keyring import save_keys
+from projections.web.keys import Key, Keys, new_key
 from schemas.partition import partition_of
 from schemas.topics import USAGE
 from tests.ingest.gateway.process import gateway

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from deploy import cli
-from ingest.gateway import keyring
-from ingest.gateway.keyring import KeyRing, load_keys, save_keys
-from ingest.gateway.keys import Keys, new_key
+from projections.web import keyring
+from projections.web.keyring import KeyRing, load_keys, save_keys
+from projections.web.keys import Keys, new_key
 from schemas.errors import ConfigurationError
 
 

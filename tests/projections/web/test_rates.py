@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.gateway.rates import BURST_SECONDS, Bucket
+from projections.web.rates import BURST_SECONDS, Bucket
 
 SECOND = 1_000_000_000
 

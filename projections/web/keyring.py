@@ -6,8 +6,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ingest.files import OWNER_ONLY, replace_file
-from ingest.gateway.keys import Keys
+from projections.files import OWNER_ONLY, replace_file
+from projections.web.keys import Keys
 from schemas.errors import ConfigurationError, faults_of
 
 _LOOK_SECONDS: Final = 1.0

@@ -1,0 +1,1 @@
+"""What every HTTP service here shares: keys, problems, limits, how it is served."""
