@@ -24,8 +24,8 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from ingest.outgoing import destination, encode_event
 from projections.access import Kafka, kafka_access
-from projections.fold.connection import MetadataClient, ask_topics
-from projections.refusals import Heard, kafka_denial, no_topic
+from projections.confirming import check_topic
+from projections.refusals import Heard, kafka_denial
 from schemas.documents import Document
 from schemas.errors import DeliveryError, LogUnavailable
 from schemas.events import UsageEvent
@@ -47,7 +47,6 @@ _CONFIGURATION: Final[Mapping[str, str | int | bool]] = {
 }
 _POLL_EVERY: Final = 256
 _POLL_SECONDS: Final = 0.1
-_CONNECT_SECONDS: Final = 10.0
 
 Confirmed = Callable[[], None]
 
@@ -232,16 +231,6 @@ class Producer:
     def _raise_failure(self) -> None:
         if self._first_failure is not None:
             raise DeliveryError(self._first_failure)
-
-
-def check_topic(producer: MetadataClient, heard: Heard, kafka: Kafka, topic: str) -> None:
-    """See that the broker answers and has `topic`. Raises LogUnavailable, ConfigurationError.
-
-    All topics are asked for: a broker may create one that is asked for by name.
-    """
-    if topic not in ask_topics(producer, heard, kafka, _CONNECT_SECONDS):
-        message = f"Kafka at {kafka} has {no_topic(topic)}"
-        raise LogUnavailable(message)
 
 
 class _Wait:

@@ -7,7 +7,7 @@
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -21,11 +21,11 @@ from starlette.routing import Route
 from ingest.gateway import metrics
 from ingest.gateway.body import shape_of, split, too_large, unpacked
 from ingest.gateway.events import Invalid, Posted, examine, invalid, with_time
-from ingest.gateway.sender import Busy, Sender
-from projections.web.keyring import KeyRing
+from ingest.gateway.sender import Sender
+from projections.confirming import Busy
+from projections.web.access import Access
 from projections.web.keys import Key
 from projections.web.problem import CONTENT_TYPE, Problem
-from projections.web.rates import Bucket
 from schemas.errors import LogUnavailable
 from schemas.reasons import Refusal
 from schemas.times import format_instant
@@ -33,18 +33,16 @@ from schemas.times import format_instant
 MOST_BYTES: Final = 8_000_000
 """Of a body, before and after it is unpacked."""
 _RETRY_SECONDS: Final = 1
-_NANOSECONDS: Final = 1_000_000_000
 _MOST_TOLD: Final = 100
 """Invalid events that a problem tells of."""
 
 
 @dataclass
 class Gateway:
-    """Serves producers. `keys` of None takes whatever comes: for trying, on loopback only."""
+    """Serves producers."""
 
     sender: Sender
-    keys: KeyRing | None
-    _buckets: dict[str, Bucket] = field(default_factory=dict)
+    access: Access
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -79,17 +77,7 @@ class Gateway:
 
     def _key(self, request: Request) -> Key | None:
         """Who asks. Raises Problem 401 and 403."""
-        if self.keys is None:
-            return None
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        key = self.keys.keys.of(token.strip()) if scheme.lower() == "bearer" else None
-        if key is None:
-            problem = Problem(HTTPStatus.UNAUTHORIZED, "no valid API key: `Authorization: Bearer`")
-            problem.headers["www-authenticate"] = "Bearer"
-            raise problem
-        if "ingest" not in key.scopes:
-            raise Problem(HTTPStatus.FORBIDDEN, "this key lacks the scope ingest")
-        return key
+        return self.access.key(request.headers.get("authorization", ""), "ingest")
 
     async def _values(self, request: Request) -> list[bytes]:
         shape = shape_of(request.headers.get("content-type", ""))
@@ -102,7 +90,7 @@ class Gateway:
         return split(unpacked(bytes(body), encoding, MOST_BYTES), shape)
 
     def _examined(self, values: list[bytes], key: Key | None) -> tuple[list[Posted], list[Invalid]]:
-        self._limit(key, len(values))
+        self.access.limit(key, len(values))
         posted: list[Posted] = []
         refused: list[Invalid] = []
         for index, value in enumerate(values):
@@ -113,20 +101,6 @@ class Gateway:
             else:
                 posted.append(found)
         return posted, refused
-
-    def _limit(self, key: Key | None, events: int) -> None:
-        """Raises Problem 429 when the key sends faster than it may."""
-        if key is None or key.events_per_second is None:
-            return
-        now = time.monotonic_ns()
-        bucket = self._buckets.get(key.id)
-        if bucket is None or bucket.per_second != key.events_per_second:
-            bucket = self._buckets[key.id] = Bucket(key.events_per_second, now)
-        wait = bucket.take(events, now)
-        if wait:
-            detail = f"this key may send {key.events_per_second} events a second"
-            seconds = -(-wait // _NANOSECONDS)
-            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after=seconds)
 
     async def _send(self, posted: list[Posted]) -> None:
         try:
@@ -167,7 +141,7 @@ class Gateway:
         return Response(status_code=HTTPStatus.OK)
 
     async def _ready(self, _request: Request) -> Response:
-        fault = None if self.keys is None else self.keys.fault
+        fault = self.access.fault
         status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
         return Response(fault or "ready", status, media_type="text/plain")
 

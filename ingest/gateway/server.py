@@ -1,22 +1,17 @@
-"""The gateway's process: uvicorn around the application, until SIGTERM or Ctrl-C."""
+"""The gateway's process."""
 
-import ipaddress
 import logging
-import signal
 from pathlib import Path
 from typing import Final, Protocol
 
-import uvicorn
-
 from ingest.gateway.app import Gateway
-from ingest.gateway.sender import ANSWER_SECONDS, Sender
+from ingest.gateway.sender import Sender
 from projections.access import Kafka
-from projections.web.keyring import KeyRing
-from schemas.errors import ConfigurationError
+from projections.web.access import Access
+from projections.web.server import open_keys, serve
 
 log = logging.getLogger(__name__)
 _MOST_CONNECTIONS: Final = 1_000
-_IDLE_SECONDS: Final = 30
 
 
 class GatewaySettings(Protocol):
@@ -36,36 +31,10 @@ def run_gateway(settings: GatewaySettings) -> None:
 
     Raises ConfigurationError and LogUnavailable before it serves.
     """
-    host, port, path = settings.gateway_host, settings.gateway_port, settings.gateway_keys
-    if path is None and not _is_loopback(host):
-        message = (
-            f"without gateway_keys the gateway takes what anybody sends: it listens on loopback"
-            f" only, not on {host}"
-        )
-        raise ConfigurationError(message)
-    keys = None if path is None else KeyRing(path)
+    host, port = settings.gateway_host, settings.gateway_port
+    keys = open_keys("gateway", host, settings.gateway_keys)
     sender = Sender(settings.kafka_access, settings.topic_prefix)
     sender.connect()
-    config = uvicorn.Config(
-        Gateway(sender, keys).app(),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
-        timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=int(ANSWER_SECONDS) + 1,
-    )
     log.info("taking usage at http://%s:%d/v1/events", host, port)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises again in the end what it caught
-    uvicorn.Server(config).run()
+    serve(Gateway(sender, Access(keys)).app(), host, port, _MOST_CONNECTIONS)
     sender.close()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,7 +1,8 @@
 """API keys: who may do what. A key's secret is told once; what is kept is its digest. Pure.
 
 A token is `dd_<id>_<secret>` with 256 random bits of secret, so a plain SHA-256 of it cannot be
-searched; it is compared in constant time, also where no key has that id.
+searched; it is compared in constant time, also where no key has that id. Scopes: `ingest` usage,
+`read` what is folded and check, `write` documents and holds; `admin` is all of them.
 """
 
 import hmac
@@ -36,6 +37,10 @@ class Key(BaseModel):
     accounts: frozenset[Id] | None = None
     events_per_second: Annotated[int, Field(ge=1)] | None = None
     revoked: bool = False
+
+    def permits(self, scope: Scope) -> bool:
+        """Whether it has the scope; `admin` has every one."""
+        return scope in self.scopes or "admin" in self.scopes
 
     def sends_of(self, source: str) -> bool:
         """Whether it may send events of `source`."""
