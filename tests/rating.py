@@ -13,8 +13,8 @@ from processors.rating.columnar import rate
 from processors.rating.known import Known
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
-from processors.rating.rows import RatingRow, decode_row, encode_row
 from projections.balances.recorded import AS_RATED
+from projections.rates.rows import RatingRow, decode_row, encode_row
 from projections.rows import MemoryReader, Rows
 from schemas.documents import CATALOG_KINDS
 from schemas.frames import JOURNAL_SCHEMA, RATED_SCHEMA, JournalKind

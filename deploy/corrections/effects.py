@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from processors.rating.reference import ReferenceRating
-from processors.rating.rows import RatingRow, decode_row, encode_row
 from projections.balances.books import Books
 from projections.balances.postings import OVERAGE
 from projections.balances.reference import fold_row
 from projections.balances.row import WALLET, BalanceRow
 from projections.balances.step import Step
 from projections.balances.terms import billing_period, terms_at
+from projections.rates.rows import RatingRow, decode_row, encode_row
 from projections.rows import RowReader, Rows
 from schemas.documents import Backfill, canonical
 from schemas.frames import JOURNAL_SCHEMA, RATED_SCHEMA, JournalKind, RatedKind

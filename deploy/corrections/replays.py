@@ -11,8 +11,8 @@ import msgspec
 from deploy.reading.surroundings import Surroundings
 from ingest.ledger import Key
 from processors.admission.fingerprint import key_digest
-from processors.rating.rows import WaitingRow, account_key, decode_row, event_key
-from processors.rating.stage import STAGE as RATING
+from projections.rates.rows import STAGE as RATING
+from projections.rates.rows import WaitingRow, account_key, decode_row, event_key
 from schemas.documents import Replay
 from schemas.topics import UNRATED
 

@@ -13,9 +13,9 @@ from deploy.corrections.effects import AccountEffects, effects_of
 from deploy.reading.fixed import FixedRows, read_whole
 from deploy.reading.surroundings import Surroundings
 from ingest.ledger import Key, ledger_of
-from processors.rating.rows import event_key
-from processors.rating.stage import STAGE as RATING
 from projections.balances.stage import STAGE as BALANCES
+from projections.rates.rows import STAGE as RATING
+from projections.rates.rows import event_key
 from schemas.documents import Backfill
 from schemas.reasons import Reason
 

@@ -13,9 +13,12 @@ from rich.console import Console
 
 from deploy.reading.fixed import FixedRows, read_fixed
 from deploy.reading.surroundings import Surroundings
-from processors.rating.accounts import lineages_of, terms_of
-from processors.rating.documents import load_catalog
-from processors.rating.rows import (
+from projections.balances.books import CATALOG, Books
+from projections.balances.stage import STAGE as BALANCES
+from projections.entitlement import Question, Tariffs, check
+from projections.rates.extract import load_data
+from projections.rates.held import lineages_of, load_catalog, terms_of
+from projections.rates.rows import (
     CATALOG_KEY,
     QuantityRow,
     RatingRow,
@@ -25,11 +28,7 @@ from processors.rating.rows import (
     encode_row,
     quantity_key,
 )
-from processors.rating.stage import STAGE as RATING
-from projections.balances.books import CATALOG, Books
-from projections.balances.stage import STAGE as BALANCES
-from projections.entitlement import Question, Tariffs, check
-from projections.rates.extract import load_data
+from projections.rates.rows import STAGE as RATING
 from projections.rows import Rows
 from schemas.errors import ConfigurationError
 from schemas.numbers import CREDIT_DECIMALS, NumberError, Quantity, format_units

@@ -14,11 +14,11 @@ from typing import Final
 import polars as pl
 
 from processors.admission.claims import Claims
-from processors.rating.stage import STAGE as RATING_STAGE
 from projections.balances.stage import STAGE as BALANCES_STAGE
 from projections.fold.log import Log, Read
 from projections.fold.position import ZERO, JournalReader, OutputReader, Position
 from projections.fold.snapshot import Snapshot, SnapshotReader
+from projections.rates.rows import STAGE as RATING_STAGE
 from schemas.errors import LogReplacedError
 from schemas.frames import (
     JOURNAL_SCHEMA,

@@ -7,11 +7,11 @@ import polars as pl
 
 from deploy.reading.recompute import fold_plainly, rate_plainly
 from processors.rating.columnar import rate
-from processors.rating.rows import RatingRow, decode_row, encode_row
 from projections.balances.alerts import Alert
 from projections.balances.books import Books, hot_key, retired_key
 from projections.balances.columnar import fold
 from projections.balances.row import BalanceRow, GrantRow
+from projections.rates.rows import RatingRow, decode_row, encode_row
 from projections.rows import MemoryReader, Rows
 from schemas.frames import JOURNAL_SCHEMA, LEDGER_SCHEMA, RATED_SCHEMA, RatedKind
 from schemas.reasons import Reason

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 
 from processors.rating.identities import grant_clash, rule_clash, rules_taken, take_grant
-from processors.rating.rows import (
+from projections.contracts import Lineage, amended, begin, contract_of, terminate
+from projections.rates.choice import ACCOUNT
+from projections.rates.held import lineages_of
+from projections.rates.rows import (
     AccountRow,
     ContractsRow,
     LimitRow,
@@ -11,8 +14,6 @@ from processors.rating.rows import (
     account_key,
     contracts_key,
 )
-from projections.contracts import Lineage, amended, begin, contract_of, terminate
-from projections.rates.choice import ACCOUNT, AccountTerms
 from projections.rows import Rows
 from schemas.documents import (
     Account,
@@ -23,20 +24,6 @@ from schemas.documents import (
     parse_document,
 )
 from schemas.reasons import Reason, Refusal
-
-
-def terms_of(rows: Rows[RatingRow], account: str) -> AccountTerms | None:
-    """The wallet's terms of an account, None where there is no such account."""
-    row = rows.get(account_key(account))
-    if not isinstance(row, AccountRow):
-        return None
-    return AccountTerms(row.rate_card, row.time_zone, row.limits)
-
-
-def lineages_of(rows: Rows[RatingRow], account: str) -> Mapping[str, Lineage]:
-    """The account's contracts by id."""
-    row = rows.get(contracts_key(account))
-    return row.lineages if isinstance(row, ContractsRow) else {}
 
 
 def apply_account(document: Account, rows: Rows[RatingRow]) -> Refusal | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from processors.admission.fingerprint import content_digest
 from processors.rating.rated import Event
-from processors.rating.rows import BackfilledRow, RatingRow, event_key
+from projections.rates.rows import BackfilledRow, RatingRow, event_key
 from projections.rows import Rows
 from schemas.reasons import Reason
 

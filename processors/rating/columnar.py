@@ -29,8 +29,8 @@ from processors.rating.lines import Decision, Lines, Usage
 from processors.rating.prefetch import rows_of_accounts, rows_of_document
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
-from processors.rating.rows import RatingRow, event_key
 from processors.rating.waiting import keep_waiting
+from projections.rates.rows import RatingRow, event_key
 from projections.rows import Rows
 from schemas.documents import (
     Account,

@@ -8,11 +8,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from processors.rating.accounts import terms_of
 from processors.rating.backfilled import content_of, remember_backfill
 from processors.rating.events import EventRating, negative, of_event, unrated
 from processors.rating.rated import Event, Rated
-from processors.rating.rows import (
+from projections.pricing import Price, price_of_text, void_cost
+from projections.rates.extract import load_data
+from projections.rates.held import terms_of
+from projections.rates.rows import (
     BackfilledRow,
     CommandRow,
     QuantityRow,
@@ -24,8 +26,6 @@ from processors.rating.rows import (
     event_key,
     quantity_key,
 )
-from projections.pricing import Price, price_of_text, void_cost
-from projections.rates.extract import load_data
 from projections.rows import Rows
 from schemas.documents import (
     Backfill,

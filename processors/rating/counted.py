@@ -14,9 +14,9 @@ from processors.rating.curves import Curve, curve_of
 from processors.rating.keys import Key
 from processors.rating.known import Known
 from processors.rating.lines import Decision, Lines
-from processors.rating.rows import quantity_key, seen_key
 from processors.rating.tiers import TIERED, tiered_costs
 from projections.pricing import COST_LIMIT, QUANTITY_LIMIT, Price, line_cost
+from projections.rates.rows import quantity_key, seen_key
 
 T = TypeVar("T")
 _SHIFT: Final = 32

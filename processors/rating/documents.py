@@ -10,7 +10,6 @@ from processors.rating.accounts import (
     amend_contract,
     apply_account,
     apply_contract,
-    lineages_of,
     terminate_contract,
 )
 from processors.rating.bounds import reach_refusal
@@ -18,8 +17,9 @@ from processors.rating.corrections import Corrections, applied_before, remember,
 from processors.rating.events import EventRating
 from processors.rating.identities import take_grant
 from processors.rating.rated import Rated
-from processors.rating.rows import CATALOG_KEY, CatalogRow, RatingRow, account_key
 from projections.rates.catalog import Catalog, CatalogDocument
+from projections.rates.held import lineages_of
+from projections.rates.rows import CATALOG_KEY, CatalogRow, RatingRow, account_key
 from projections.rows import Rows
 from schemas.documents import (
     Account,
@@ -45,12 +45,6 @@ class Taken(Enum):
 
     PASSED_ON = 1
     UNCHANGED = 2
-
-
-def load_catalog(rows: Rows[RatingRow]) -> Catalog:
-    """The catalog as of the rows' position."""
-    row = rows.get(CATALOG_KEY)
-    return Catalog.restore(row.documents) if isinstance(row, CatalogRow) else Catalog()
 
 
 def read_document(raw: bytes) -> Document | Refusal:

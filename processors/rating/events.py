@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from processors.rating.accounts import lineages_of, terms_of
 from processors.rating.rated import Event, Rated
-from processors.rating.rows import (
+from projections.pricing import line_cost
+from projections.rates.catalog import Catalog
+from projections.rates.choice import AccountTerms, Choice, EntityLimit, choose
+from projections.rates.extract import at_path, dimension_of, load_data, quantity_of, text_of
+from projections.rates.held import lineages_of, terms_of
+from projections.rates.rows import (
     QuantityRow,
     RatingRow,
     SeenRow,
@@ -19,10 +23,6 @@ from processors.rating.rows import (
     quantity_key,
     seen_key,
 )
-from projections.pricing import line_cost
-from projections.rates.catalog import Catalog
-from projections.rates.choice import AccountTerms, Choice, EntityLimit, choose
-from projections.rates.extract import at_path, dimension_of, load_data, quantity_of, text_of
 from projections.rows import Rows
 from schemas.documents import Product
 from schemas.frames import RatedKind

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from processors.rating.rows import GrantIdRow, RatingRow, grant_id_key
 from projections.contracts import Lineage, contract_of
+from projections.rates.rows import GrantIdRow, RatingRow, grant_id_key
 from projections.rows import Rows
 from schemas.documents import Account, Contract, Recurring
 from schemas.reasons import Reason, Refusal

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from processors.rating.curves import Curve
 from processors.rating.fields import ONE
-from processors.rating.rows import QuantityRow, RatingRow, SeenRow, seen_key
+from projections.rates.rows import QuantityRow, RatingRow, SeenRow, seen_key
 from projections.rows import Rows
 
 

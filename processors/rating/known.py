@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from processors.rating.accounts import lineages_of, terms_of
-from processors.rating.documents import load_catalog
 from processors.rating.fields import Layout, filters_of, layout_of
 from processors.rating.keys import KeyBook
 from processors.rating.lines import Decision, Numbered, Party
-from processors.rating.rows import RatingRow, account_key, contracts_key
 from processors.rating.tables import CHARGED, DECIDED, Table, charged_row, decided_row
 from processors.rating.tiers import TIERED, tiered_row
 from projections.rates.catalog import Catalog
 from projections.rates.choice import AccountTerms, edges, standing
 from projections.rates.extract import dimension_of
+from projections.rates.held import lineages_of, load_catalog, terms_of
+from projections.rates.rows import RatingRow, account_key, contracts_key
 from projections.rates.tariff import Tariff
 from projections.rows import Rows
 from schemas.documents import Product

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from processors.rating.rows import (
+from projections.rates.catalog import CatalogDocument
+from projections.rates.rows import (
     account_key,
     command_key,
     contracts_key,
@@ -10,7 +11,6 @@ from processors.rating.rows import (
     grant_id_key,
     quantity_key,
 )
-from projections.rates.catalog import CatalogDocument
 from schemas.documents import (
     Account,
     AmendContract,

@@ -14,13 +14,13 @@ from processors.rating.documents import (
     Taken,
     apply_to_accounts,
     apply_to_catalog,
-    load_catalog,
     read_document,
 )
 from processors.rating.events import EventRating, of_event, refused
 from processors.rating.rated import Event, Rated
-from processors.rating.rows import RatingRow
 from projections.rates.catalog import Catalog
+from projections.rates.held import load_catalog
+from projections.rates.rows import RatingRow
 from projections.rows import Rows
 from schemas.documents import Document
 from schemas.frames import JournalKind, RatedKind

@@ -9,20 +9,19 @@ import polars as pl
 
 from processors.rating.columnar import rate
 from processors.rating.known import Known
-from processors.rating.rows import WaitingRow, decode_row, encode_row, event_key
 from projections import metrics
 from projections.fold.cut import cut_frames
 from projections.fold.outbox import Output
 from projections.fold.position import GapWatch, JournalReader, Position
 from projections.fold.stage import Record
 from projections.fold.worker import StageKind
+from projections.rates.rows import STAGE, WaitingRow, decode_row, encode_row, event_key
 from projections.rows import Changes, RowReader, Rows
 from schemas.frames import RATED_SCHEMA, FrameKind, JournalKind, RatedKind
 from schemas.rejected import cloud_event, rejection_headers
 from schemas.tables import filtered, stacked
 from schemas.topics import JOURNAL, RATED, REJECTED, UNRATED
 
-STAGE: Final = "rating"
 CACHED_ROWS: Final = 200_000
 
 

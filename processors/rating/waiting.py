@@ -4,7 +4,7 @@ import polars as pl
 
 from processors.rating.known import Known
 from processors.rating.lines import Lines
-from processors.rating.rows import WaitingRow, event_key
+from projections.rates.rows import WaitingRow, event_key
 from schemas.frames import RatedKind
 from schemas.tables import gathered
 

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from processors.rating import columnar, known
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
-from processors.rating.rows import decode_row, encode_row
+from projections.rates.rows import decode_row, encode_row
 from projections.rows import MemoryReader, Rows
 from schemas.frames import JournalKind, RatedKind
 from schemas.times import format_instant

@@ -7,7 +7,7 @@ import pytest
 
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
-from processors.rating.rows import decode_row, encode_row
+from projections.rates.rows import decode_row, encode_row
 from projections.rows import MemoryReader, Rows
 from schemas.frames import RatedKind
 from schemas.times import format_instant

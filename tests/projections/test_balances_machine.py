@@ -26,12 +26,12 @@ from polars.testing import assert_frame_equal
 from processors.rating.columnar import rate
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
-from processors.rating.rows import RatingRow, decode_row, encode_row
 from projections.balances.alerts import Alert
 from projections.balances.books import Books
 from projections.balances.columnar import Folded, fold
 from projections.balances.postings import ledger_frame
 from projections.balances.recorded import as_recorded
+from projections.rates.rows import RatingRow, decode_row, encode_row
 from projections.rows import MemoryReader, Rows
 from schemas.documents import VoidUsage, canonical
 from schemas.frames import RATED_SCHEMA, JournalKind, RatedKind

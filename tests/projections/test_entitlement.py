@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from deploy.reading.check import tariffs_of
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
-from processors.rating.rows import RatingRow, decode_row, encode_row
 from projections.balances.books import Books
 from projections.balances.postings import OVERAGE, ledger_frame
 from projections.balances.recorded import as_recorded
 from projections.balances.reference import fold_row
 from projections.entitlement import Check, Question, check
 from projections.rates.extract import load_data
+from projections.rates.rows import RatingRow, decode_row, encode_row
 from projections.rows import MemoryReader, Rows
 from schemas.documents import VoidUsage, canonical
 from schemas.frames import RATED_SCHEMA, JournalKind, RatedKind

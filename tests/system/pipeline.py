@@ -27,9 +27,9 @@ from deploy.settings import Settings, load_settings
 from deploy.supervisor import Child, Supervisor, worker
 from deploy.workers import WORKERS
 from ingest.documents import send_documents
-from processors.rating.stage import STAGE as RATING
 from projections.balances.stage import STAGE as BALANCES
 from projections.fold.log import Read
+from projections.rates.rows import STAGE as RATING
 from schemas.documents import Document, parse_document
 from schemas.frames import decode_journal, decode_ledger, decode_rated
 from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, USAGE, Topic

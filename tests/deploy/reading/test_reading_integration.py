@@ -18,8 +18,8 @@ from deploy.settings import Settings, load_settings
 from deploy.up import running_pipeline
 from ingest import Producer
 from ingest.documents import send_documents
-from processors.rating.stage import STAGE as RATING
 from projections.balances.stage import STAGE as BALANCES
+from projections.rates.rows import STAGE as RATING
 from schemas.documents import Document, parse_document
 from tests.bench.load import accounts, catalog, usage
 

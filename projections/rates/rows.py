@@ -14,6 +14,7 @@ import msgspec
 
 from projections.contracts import Lineage
 
+STAGE: Final = "rating"
 CATALOG_KEY: Final = "catalog"
 _DIGEST_BYTES: Final = 16
 
