@@ -16,8 +16,6 @@ from rich.table import Table
 from deploy.demo.sample import ACCOUNTS, CONTRACT, Day, documents
 from deploy.reading import report as reports
 from deploy.reading.alerts import read_alerts
-from deploy.reading.balance import read_balance
-from deploy.reading.contract import read_contract
 from deploy.reading.lag import measure
 from deploy.reading.reconcile import reconcile
 from deploy.reading.surroundings import Surroundings, surroundings
@@ -28,6 +26,8 @@ from deploy.up import running_pipeline
 from ingest import Producer
 from ingest.documents import load_documents, send_documents
 from projections.fold.log import Log
+from projections.reading.balance import read_balance
+from projections.reading.contract import read_contract
 from schemas.documents import parse_document
 from schemas.errors import ProgressError
 from schemas.rejected import REASON_HEADER

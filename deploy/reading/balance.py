@@ -1,17 +1,9 @@
-"""One account's balance, as of a stated position: what `drawdown balance` shows."""
+"""What `drawdown balance` shows."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
-
-from deploy.reading.fixed import FixedRows, read_fixed
-from deploy.reading.surroundings import Surroundings
-from projections.balances.books import decode_account, retired_grants
-from projections.balances.stage import STAGE
-from projections.balances.summary import summarise
-from schemas.times import format_instant
 
 GRANT_COLUMNS: Final = (
     "id",
@@ -26,36 +18,6 @@ GRANT_COLUMNS: Final = (
     "remaining",
     "state",
 )
-
-
-def read_balance(around: Surroundings, account: str) -> dict[str, Any] | None:
-    """The account's entry in the shape of scenario.md, with where it was read; None: no account.
-
-    `journal_time` is that of the last record applied to the account. Raises ConfigurationError
-    where the topics do not exist, StoreUnavailable.
-    """
-    number = around.partition_of(account)
-
-    def ask(readers: Sequence[FixedRows]) -> dict[str, Any] | None:
-        return _entry(readers[0], account, number)
-
-    return read_fixed(around.snapshots, number, (STAGE,), ask)
-
-
-def _entry(rows: FixedRows, account: str, partition: int) -> dict[str, Any] | None:
-    def read(key: str) -> bytes | None:
-        return rows.read((key,))[0]
-
-    row = decode_account(account, read)
-    if row is None:
-        return None
-    return {
-        "account": account,
-        **summarise(row, retired_grants(row, read)),
-        "journal_time": format_instant(row.clock),
-        "partition": partition,
-        "position": list(rows.position.reached),
-    }
 
 
 def show(entry: dict[str, Any], console: Console) -> None:

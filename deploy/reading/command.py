@@ -21,6 +21,9 @@ from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
 from projections.fold.log import Log
 from projections.fold.rebuild import Rebuilder, Rebuilt
+from projections.reading.balance import read_balance
+from projections.reading.check import read_check
+from projections.reading.contract import read_contract
 from schemas.errors import ConfigurationError
 
 STAGES: Final = {"rating": (RATING,), "balances": (BALANCES,), "all": (RATING, BALANCES)}
@@ -46,7 +49,7 @@ def _register_balance(app: typer.Typer, settings: Callable[[], Settings]) -> Non
         account: Annotated[str, typer.Argument(help="the account's id")], *, as_json: AsJson = False
     ) -> None:
         """Show an account's balance, grant by grant, and as of which position."""
-        entry = balances.read_balance(surroundings(settings()), account)
+        entry = read_balance(surroundings(settings()), account)
         if entry is None:
             typer.echo(f"no account {account} (or none that has been folded yet)", err=True)
             raise typer.Exit(1)
@@ -76,7 +79,7 @@ def _register_check(app: typer.Typer, settings: Callable[[], Settings]) -> None:
         `max` product the rise, of a `unique` one the first sights.
         """
         asked = checks.asked(account, product, quantity, data, contract, time)
-        answer = checks.read_check(surroundings(settings()), asked)
+        answer = read_check(surroundings(settings()), asked)
         if as_json:
             _print_json(answer)
         else:
@@ -100,7 +103,7 @@ def _register_contract(app: typer.Typer, settings: Callable[[], Settings]) -> No
         as_json: AsJson = False,
     ) -> None:
         """Show a contract's history: what changed, from when on, why, by whom; then its terms."""
-        entry = contracts.read_contract(surroundings(settings()), account, contract)
+        entry = read_contract(surroundings(settings()), account, contract)
         if entry is None:
             typer.echo(
                 f"no contract {contract} of account {account} (or none folded yet)", err=True

@@ -9,31 +9,16 @@ from projections.fold.connection import redis_client
 from projections.fold.log import Log
 from projections.fold.retry import Patience
 from projections.fold.snapshot import SnapshotReader
-from schemas.errors import ConfigurationError
-from schemas.partition import partition_of
-from schemas.topics import JOURNAL
+from projections.reading.deployment import Deployment
 
 _KEYS_UNKNOWN: Final = 1  # reading never makes a generation, so its expected size says nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """One deployment, to be read."""
+class Surroundings(Deployment):
+    """One deployment, to be read, its claims too."""
 
-    log: Log
-    snapshots: SnapshotReader
     claims: Claims
-
-    def partitions(self) -> list[int]:
-        """The partitions of the deployment. None where its topics do not exist."""
-        return list(range(self.log.partitions(JOURNAL.name)))
-
-    def partition_of(self, account: str) -> int:
-        """The partition that an account lives in. Raises ConfigurationError without topics."""
-        partitions = len(self.partitions())
-        if not partitions:
-            raise ConfigurationError("the topics do not exist yet: `drawdown topics` creates them")
-        return partition_of(account, partitions)
 
 
 def surroundings(settings: Settings) -> Surroundings:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.reading.check import tariffs_of
 from processors.rating.rated import Rated
 from processors.rating.reference import ReferenceRating
 from projections.balances.books import Books
@@ -20,6 +19,7 @@ from projections.balances.reference import fold_row
 from projections.entitlement import Check, Question, check
 from projections.rates.extract import load_data
 from projections.rates.rows import RatingRow, decode_row, encode_row
+from projections.reading.check import tariffs_of
 from projections.rows import MemoryReader, Rows
 from schemas.documents import VoidUsage, canonical
 from schemas.frames import RATED_SCHEMA, JournalKind, RatedKind

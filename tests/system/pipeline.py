@@ -18,7 +18,6 @@ import polars as pl
 from rich.console import Console
 
 from deploy.provision import create_topics
-from deploy.reading.balance import read_balance
 from deploy.reading.reconcile import reconcile
 from deploy.reading.report import Report
 from deploy.reading.surroundings import Surroundings, surroundings
@@ -30,6 +29,7 @@ from ingest.documents import send_documents
 from projections.balances.stage import STAGE as BALANCES
 from projections.fold.log import Read
 from projections.rates.rows import STAGE as RATING
+from projections.reading.balance import read_balance
 from schemas.documents import Document, parse_document
 from schemas.frames import decode_journal, decode_ledger, decode_rated
 from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, USAGE, Topic

@@ -5,9 +5,10 @@ from typing import Any
 
 from rich.console import Console
 
-from deploy.reading.changes import changed_paths
-from deploy.reading.contract import history, show
+from deploy.reading.contract import show
 from projections.balances.books import decode_account
+from projections.reading.changes import changed_paths
+from projections.reading.contract import history
 from tests.deploy.reading.contracts import DAY_SECONDS, text
 from tests.deploy.reading.pipeline import Traffic, admit, fold
 

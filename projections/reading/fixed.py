@@ -7,14 +7,22 @@ the partition's rows are read whole, once.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from projections.fold.position import Position
 from projections.fold.snapshot import Snapshot, SnapshotReader
+from projections.rows import RowReader
 
 ATTEMPTS: Final = 20
 _PAUSE_SECONDS: Final = 0.02
 T = TypeVar("T")
+
+
+class PlacedRows(RowReader, Protocol):
+    """Rows of one stage, all of one position, which is known once something was read."""
+
+    @property
+    def position(self) -> Position: ...  # noqa: D102 - says it all
 
 
 class Moved(Exception):

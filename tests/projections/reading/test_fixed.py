@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from deploy.reading import fixed
-from deploy.reading.fixed import FixedRows, Moved, read_fixed
 from projections.fold.position import Position
 from projections.fold.snapshot import Snapshot, SnapshotReader
+from projections.reading import fixed
+from projections.reading.fixed import FixedRows, Moved, read_fixed
 
 
 @dataclass

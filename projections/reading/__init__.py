@@ -1,0 +1,1 @@
+"""What folded rows say, as of a stated position: balances, contracts, the entitlement check."""
