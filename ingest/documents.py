@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.ledger import look_up
-from ingest.outgoing import destination
 from ingest.producer import Producer
 from projections.access import Kafka
+from schemas.destination import destination
 from schemas.documents import Document, VoidUsage, load_json, parse_document
 from schemas.errors import ConfigurationError, DocumentError
 from schemas.reasons import Refusal

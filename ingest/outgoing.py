@@ -1,4 +1,4 @@
-"""What is sent for an event and for a document: its topic, its key and its exact bytes. Pure.
+"""What is sent for an event: its key and its exact bytes. Pure.
 
 Numbers leave as they came: ints and Decimals as JSON number literals of all their digits, text as
 text. A binary float is refused, because the digits that were meant are not in it (credits.md
@@ -13,11 +13,10 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from schemas.documents import Account, Document, Pack, Product, RateCard, canonical
 from schemas.errors import faults_of
 from schemas.events import UsageEvent
 from schemas.times import format_instant
-from schemas.topics import CATALOG, CREDITS, MAX_INPUT_BYTES, Topic
+from schemas.topics import MAX_INPUT_BYTES
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _DEPTH: Final = 60
@@ -88,12 +87,3 @@ def _name(key: object, path: str) -> str:
     if not isinstance(key, str):
         raise ValueError(f"{path}: the name {key!r} is not text")  # noqa: TRY004 - for callers it is a wrong value
     return key
-
-
-def destination(document: Document) -> tuple[Topic, str, bytes]:
-    """The topic, key and bytes of a document: accounts and grants by account, the catalog by id."""
-    value = canonical(document)
-    if isinstance(document, Product | RateCard | Pack):
-        return CATALOG, document.id, value
-    account = document.id if isinstance(document, Account) else document.account
-    return CREDITS, account, value

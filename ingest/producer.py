@@ -22,10 +22,11 @@ from typing import Any, Final, Self
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from ingest.outgoing import destination, encode_event
+from ingest.outgoing import encode_event
 from projections.access import Kafka, kafka_access
 from projections.confirming import check_topic
 from projections.refusals import Heard, kafka_denial
+from schemas.destination import destination
 from schemas.documents import Document
 from schemas.errors import DeliveryError, LogUnavailable
 from schemas.events import UsageEvent

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ingest.documents import load_documents
-from ingest.outgoing import destination
+from schemas.destination import destination
 from schemas.documents import Grant
 from schemas.errors import ConfigurationError, DocumentError
 from schemas.numbers import Credits

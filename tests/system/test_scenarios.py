@@ -17,8 +17,8 @@ from deploy.servers.find import Servers
 from deploy.simulate.report import report
 from deploy.simulate.scenario import Entry, parse_scenario
 from ingest.ledger import look_up
-from ingest.outgoing import destination
 from processors.admission.examine import KIND_HEADER, TICK_KIND
+from schemas.destination import destination
 from schemas.documents import VoidUsage
 from schemas.envelope import Usage
 from schemas.rejected import cloud_event
