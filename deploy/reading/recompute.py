@@ -9,7 +9,6 @@ import polars as pl
 
 from processors.rating import columnar as rating_columnar
 from processors.rating import reference as rating_reference
-from processors.rating import rows as rating_rows
 from projections.balances import columnar as balances_columnar
 from projections.balances import reference as balances_reference
 from projections.balances.alerts import Alert
@@ -17,6 +16,7 @@ from projections.balances.books import Books
 from projections.balances.postings import ledger_frame
 from projections.balances.row import BalanceRow
 from projections.balances.wire import decode_row
+from projections.rates import rows as rating_rows
 from projections.rows import Changes, MemoryReader, Rows
 from schemas.frames import LEDGER_SCHEMA, RATED_SCHEMA
 
