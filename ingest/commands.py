@@ -101,7 +101,7 @@ def register(app: typer.Typer, settings: Callable[[], Addresses]) -> None:
         Documents: Product, RateCard, Pack; Account, Contract, Grant. Commands, each with an id and
         an account: void_grant, refund_grant, adjust_grant, fund_grant, purchase, void_usage,
         replay, backfill, amend_contract, terminate_contract, set_seats, settle_overage,
-        top_up_failed. Sent again, each changes nothing.
+        top_up_failed, place_hold, capture_hold, release_hold. Sent again, each changes nothing.
 
         The catalog's are sent and confirmed first, then the others in their order. A void_usage
         names its usage by source and event; its lines are looked up in the ledger, and it is

@@ -22,7 +22,6 @@ from projections.pricing import line_cost
 from projections.rates.catalog import Catalog
 from projections.rates.choice import AccountTerms, Choice, EntityLimit, choose
 from projections.rates.extract import at_path, dimension_of, text_of
-from schemas.documents import Product
 from schemas.frames import RatedKind
 from schemas.reasons import Reason
 
@@ -110,8 +109,8 @@ def _price(question: Question, tariffs: Tariffs) -> tuple[dict[str, Any], dict[s
     """The line and its entities by limit, or why it has no price: reasons as rating gives them."""
     if tariffs.terms is None:
         return Reason.UNKNOWN_ACCOUNT
-    product = tariffs.catalog.documents.get(("Product", question.product))
-    if not isinstance(product, Product):
+    product = tariffs.catalog.product(question.product)
+    if product is None:
         return Reason.UNKNOWN_PRODUCT
     if question.quantity < 0:
         return Reason.NEGATIVE_QUANTITY

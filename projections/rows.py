@@ -27,10 +27,14 @@ class RowReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one batch changed: rows to write, and due instants (old, new) to index, by key."""
+    """What one batch changed: rows to write, and due instants (old, new) to index, by key.
+
+    `gone` are the keys of rows to remove; none of them is among `rows`.
+    """
 
     rows: dict[str, bytes] = field(default_factory=dict)
     due: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
 
 
 class Rows(Generic[R]):
@@ -82,6 +86,12 @@ class Rows(Generic[R]):
         if self._due_at is not None:
             self._watch(key, self._due_at(row))
 
+    def remove(self, key: str) -> None:
+        """There is no such row any more; `key` must have been loaded."""
+        assert key in self._cached, key
+        self._cached[key] = None
+        self._changed[key] = None
+
     def change_all(self, keys: Sequence[str], new: Callable[[], R]) -> list[R]:
         """The row of each key, a new one where there is none; all are changed.
 
@@ -104,9 +114,13 @@ class Rows(Generic[R]):
 
     def due(self, until: int) -> list[str]:
         """Keys, by code point, of which something is due at or before `until`; loads them."""
-        assert self._due_at is not None
         stored = [key for key in self._reader.due(until) if key not in self._cached]
         self.load(stored)
+        return self.due_in_cache(until)
+
+    def due_in_cache(self, until: int) -> list[str]:
+        """`due` of cached rows alone: all, where `due` was asked of a time as late before."""
+        assert self._due_at is not None
         found = set()
         while self._soonest and self._soonest[0][0] <= until:
             at, key = heappop(self._soonest)
@@ -124,11 +138,13 @@ class Rows(Generic[R]):
         changes = Changes()
         for key in self._changed:
             row = self._cached[key]
-            assert row is not None
-            changes.rows[key] = self._encode(row)
+            if row is None:
+                changes.gone.append(key)
+            else:
+                changes.rows[key] = self._encode(row)
             if self._due_at is None:
                 continue
-            before, after = self._indexed[key], self._due_at(row)
+            before, after = self._indexed[key], None if row is None else self._due_at(row)
             if before != after:
                 changes.due[key] = (before, after)
                 self._indexed[key] = after
@@ -164,6 +180,8 @@ class MemoryReader:
     def commit(self, changes: Changes) -> None:
         """Apply what `Rows.take_changes` gave."""
         self.rows.update(changes.rows)
+        for key in changes.gone:
+            self.rows.pop(key, None)
         for key, (_, after) in changes.due.items():
             if after is None:
                 self._due.pop(key, None)

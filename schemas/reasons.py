@@ -39,12 +39,17 @@ class Reason(StrEnum):
     UNKNOWN_PACK = "unknown_pack"
     UNKNOWN_USAGE = "unknown_usage"
     UNKNOWN_REQUEST = "unknown_request"
+    UNKNOWN_HOLD = "unknown_hold"
     IMMUTABLE_VERSION = "immutable_version"
     OUT_OF_ORDER = "out_of_order"
     ALREADY_RATED = "already_rated"
     NOT_PENDING = "not_pending"
     BELOW_CONSUMED = "below_consumed"
     EXCEEDS_OVERAGE = "exceeds_overage"
+    HOLD_ENDED = "hold_ended"
+    EXCEEDS_HOLD = "exceeds_hold"
+    TOO_MANY_HOLDS = "too_many_holds"
+    INSUFFICIENT_CREDITS = "insufficient_credits"
     # rating
     NEGATIVE_QUANTITY = "negative_quantity"
     NO_PRODUCT = "no_product"
@@ -74,18 +79,23 @@ DESCRIPTIONS: Final[dict[Reason, str]] = {
     Reason.UNKNOWN_KIND: "no document or command of this kind exists",
     Reason.INVALID_DOCUMENT: "a field is missing, unknown or wrong",
     Reason.UNKNOWN_ACCOUNT: "no account document came before it",
-    Reason.UNKNOWN_PRODUCT: "the rate card names a product that does not exist",
+    Reason.UNKNOWN_PRODUCT: "the catalog holds no such product",
     Reason.UNKNOWN_CONTRACT: "the account has no such contract",
     Reason.UNKNOWN_GRANT: "the account has no such grant",
     Reason.UNKNOWN_PACK: "the catalog holds no such pack",
     Reason.UNKNOWN_USAGE: "the account has no such usage",
     Reason.UNKNOWN_REQUEST: "no top-up request of this id is in flight",
+    Reason.UNKNOWN_HOLD: "the account has no such hold, or it ended more than a day ago",
     Reason.IMMUTABLE_VERSION: "a version in effect can only gain rates for further products",
     Reason.OUT_OF_ORDER: "it would take effect before the contract's latest revision",
     Reason.ALREADY_RATED: "the usage was priced meanwhile",
     Reason.NOT_PENDING: "the grant does not wait for its funding",
-    Reason.BELOW_CONSUMED: "the grant would hold less than was consumed of it",
+    Reason.BELOW_CONSUMED: "the grant would have less than was consumed and is held of it",
     Reason.EXCEEDS_OVERAGE: "it settles more overage than there is",
+    Reason.HOLD_ENDED: "the hold was captured, released or has expired",
+    Reason.EXCEEDS_HOLD: "it captures more than is held",
+    Reason.TOO_MANY_HOLDS: "the account has 10,000 open holds",
+    Reason.INSUFFICIENT_CREDITS: "the grants that could pay hold less than is to be reserved",
     Reason.NEGATIVE_QUANTITY: "a metered value is negative",
     Reason.NO_PRODUCT: "no product meters this event type",
     Reason.BAD_VALUE: "the metered value is missing or not an exact number",

@@ -46,6 +46,12 @@ ELSEWHERE: Final = {
         "tests/projections/test_entitlement.py::test_a_check_says_what_then_happens",
         "tests/projections/test_entitlement.py::test_what_has_no_price_is_denied",
     ],
+    "10.5": [
+        "tests/projections/test_holds.py::test_an_account_has_ten_thousand_open_holds_at_most",
+    ],
+    "10.17": [
+        "tests/projections/test_holds.py::test_the_ledger_explains_every_hold",
+    ],
 }
 """Rules about what cannot be written in a scenario, and the tests that show them."""
 

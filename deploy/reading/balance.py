@@ -15,6 +15,7 @@ GRANT_COLUMNS: Final = (
     "rolled_over",
     "voided",
     "refunded",
+    "held",
     "remaining",
     "state",
 )
@@ -41,6 +42,6 @@ def show(entry: dict[str, Any], console: Console) -> None:
 
 
 def _says(grants: list[dict[str, Any]], column: str) -> bool:
-    """Whether a column says anything: few accounts have contracts, rollovers, voids, refunds."""
-    seldom = ("contract", "rolled_over", "voided", "refunded")
+    """Whether a column says anything: few accounts have contracts, rollovers, voids, holds."""
+    seldom = ("contract", "rolled_over", "voided", "refunded", "held")
     return column not in seldom or any(grant.get(column) not in (None, "0") for grant in grants)

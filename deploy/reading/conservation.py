@@ -2,7 +2,8 @@
 
 Three tellings of the same credits must agree: what each row says of its grants, what the
 ledger's postings sum to, and what the rated lines cost. None of them is recomputed here. A fourth
-is partial: tallies of keys may give back no more than was consumed.
+is partial: tallies of keys may give back no more than was consumed. What is held of a grant is said
+three times likewise: in its row, by the open holds, and by the postings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,10 +19,12 @@ from projections.balances.postings import (
     ADJUSTED,
     CONSUMED,
     EXPIRED,
+    HELD,
     ISSUED,
     OVERAGE,
     RECEIVED,
     REFUNDED,
+    RELEASED,
     REOPENED,
     REPAID,
     ROLLED_OVER,
@@ -55,6 +58,7 @@ def check_conserved(evidence: Evidence, found: Invariant) -> None:
         accounts=len(accounts),
         grants=sum(len(account.grants) for account in accounts.values()),
         retired=sum(len(account.retired) for account in accounts.values()),
+        open_holds=sum(len(account.open_holds) for account in accounts.values()),
     )
 
 
@@ -98,6 +102,7 @@ def _expected(posted: Mapping[str, int]) -> dict[str, int]:
         "voided": total(VOIDED),
         "refunded": total(REFUNDED),
         "remaining": issued - gone,
+        "held": total(HELD) - total(RELEASED),
     }
 
 
@@ -115,6 +120,25 @@ def _within_rows(account: Held) -> Iterator[str]:
         drawn = account.drawn.get(grant.id, 0)
         if not 0 <= drawn <= grant.consumed:
             yield f"/{grant.id}: consumed {_text(grant.consumed)}, tallies hold {_text(drawn)}"
+    yield from _within_holds(account)
+
+
+def _within_holds(account: Held) -> Iterator[str]:
+    """Open holds stand in their own rows, in the account's index, and in the grants."""
+    reserved = account.reserved
+    for grant in account.grants:
+        want = reserved.pop(grant.id, 0)
+        if grant.held != want:
+            yield f"/{grant.id}: held {_text(grant.held)}, open holds have {_text(want)}"
+    for name, amount in reserved.items():
+        yield f"/{name}: no such grant, and open holds have {_text(amount)} of it"
+    rows = account.holds.items()
+    open_rows = sorted((hold.expires_at, name) for name, hold in rows if hold.ended_at is None)
+    if open_rows != account.open_holds:
+        yield f": {len(open_rows)} holds are open, the index has {len(account.open_holds)}"
+    first = open_rows[0][0] if open_rows else None
+    if account.row.holds_until != first:
+        yield f": the first hold ends at {first}, the row says {account.row.holds_until}"
 
 
 def _knows(account: Held, grant: str | None) -> bool:

@@ -12,9 +12,8 @@ from processors.rating import reference as rating_reference
 from projections.balances import columnar as balances_columnar
 from projections.balances import reference as balances_reference
 from projections.balances.alerts import Alert
-from projections.balances.books import Books
+from projections.balances.books import Books, due_of
 from projections.balances.postings import ledger_frame
-from projections.balances.row import BalanceRow
 from projections.balances.wire import decode_row
 from projections.rates import rows as rating_rows
 from projections.rows import Changes, MemoryReader, Rows
@@ -91,9 +90,10 @@ def balance(
     step = fold_plainly if reference else balances_columnar.fold
     memory = MemoryReader()
     if rows:
-        hot = {key: decode_row(raw) for key, raw in rows.items() if key.startswith("a:")}
         due: dict[str, tuple[int | None, int | None]] = {
-            key: (None, row.due) for key, row in hot.items() if isinstance(row, BalanceRow)
+            key: (None, due_of(decode_row(raw)))
+            for key, raw in rows.items()
+            if key.startswith(("a:", "h:"))
         }
         memory.commit(Changes(dict(rows), due))
     books = Books(memory)

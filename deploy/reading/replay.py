@@ -19,7 +19,6 @@ from deploy.reading.recompute import (
     rate,
 )
 from deploy.reading.report import Invariant
-from projections.balances.books import hot_key
 from projections.balances.postings import ORDINAL_BITS
 from schemas.frames import LEDGER_SCHEMA, RATED_SCHEMA, RatedKind, Vector
 
@@ -93,9 +92,10 @@ def check_replay(evidence: Evidence, rated: Rated, balanced: Balanced, found: In
 
 def _check_due_index(evidence: Evidence, found: Invariant) -> None:
     """The index of what falls due must say what the rows say: what it misses would never happen."""
-    accounts = held_accounts(evidence.balances.rows).items()
     expected = sorted(
-        (held.row.due, hot_key(name)) for name, held in accounts if held.row.due is not None
+        (at, key)
+        for account in held_accounts(evidence.balances.rows).values()
+        for at, key in account.due
     )
     actual = sorted(evidence.balances.due)
     if expected == actual:

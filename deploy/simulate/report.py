@@ -15,14 +15,17 @@ from deploy.simulate.run import Outcome
 from deploy.simulate.scenario import Entry
 from projections.balances.recorded import RecordedLine, lines_of
 from projections.balances.summary import summarise
-from schemas.documents import Backfill, Command, Document, Grant, RateCard
+from schemas.documents import Backfill, Command, Document, Grant, PlaceHold, RateCard
 from schemas.envelope import Usage, decode_structured
 from schemas.frames import RatedKind
 from schemas.numbers import CREDIT_DECIMALS, QUANTITY_DECIMALS, format_units
 from schemas.times import format_instant
 
-_NAMED: Final = ("event", "grant", "contract", "pack")
-"""What a refused command is shown by; one that names nothing of these, by its account."""
+_NAMED: Final = ("event", "grant", "contract", "pack", "hold")
+"""What a refused command is shown by; one that names nothing of these, by its account.
+
+One that places a hold is shown by the hold.
+"""
 
 
 def report(entries: list[Entry], outcome: Outcome) -> dict[str, Any]:
@@ -107,6 +110,8 @@ def _label(entry: Entry) -> dict[str, str]:
     assert what is not None, entry
     if isinstance(what, Usage):
         return {"event": what.id}
+    if isinstance(what, PlaceHold):
+        return {"hold": what.id}
     if isinstance(what, Command):
         return _named(what) or {"account": what.account}
     own = "rate_card" if isinstance(what, RateCard) else what.kind.lower()

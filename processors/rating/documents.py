@@ -1,7 +1,8 @@
 """Documents in the journal: what rating keeps of them, what it refuses, and who else has them.
 
 A document that rating takes is passed on to balances, which decides of its own part. Corrections of
-usage are applied here alone: what they make are lines.
+usage are applied here alone: what they make are lines. Of holds nothing is kept here: there may be
+one for each request, and the hold itself remembers its commands.
 """
 
 from enum import Enum
@@ -29,6 +30,7 @@ from schemas.documents import (
     Contract,
     Document,
     Grant,
+    PlaceHold,
     Purchase,
     Replay,
     TerminateContract,
@@ -90,17 +92,30 @@ def _of_account(
         if isinstance(new, Refusal):
             return new
         return Taken.PASSED_ON if new else Taken.UNCHANGED
-    if isinstance(document, Purchase) and catalog.pack(document.pack) is None:
-        return Refusal(Reason.UNKNOWN_PACK, f"no pack {document.pack}", "pack")
     if isinstance(document, AmendContract | TerminateContract | Correction):
         return _command(document, catalog, bare, rows)
+    if isinstance(document, Grant | Purchase | PlaceHold):
+        unknown = _unknown(document, catalog, rows)
+        if unknown is not None:
+            return unknown
     if isinstance(document, Grant | Purchase):
-        named = document.contract
-        if named is not None and named not in lineages_of(rows, document.account):
-            detail = f"{document.account} has no contract {named}"
-            return Refusal(Reason.UNKNOWN_CONTRACT, detail, "contract")
         take_grant(document.account, document.id, rows)
     return Taken.PASSED_ON
+
+
+def _unknown(
+    document: Grant | Purchase | PlaceHold, catalog: Catalog, rows: Rows[RatingRow]
+) -> Refusal | None:
+    """The refusal of a document that names what is not there."""
+    if isinstance(document, Purchase) and catalog.pack(document.pack) is None:
+        return Refusal(Reason.UNKNOWN_PACK, f"no pack {document.pack}", "pack")
+    if isinstance(document, PlaceHold) and catalog.product(document.product) is None:
+        return Refusal(Reason.UNKNOWN_PRODUCT, f"no product {document.product}", "product")
+    named = document.contract
+    if named is not None and named not in lineages_of(rows, document.account):
+        detail = f"{document.account} has no contract {named}"
+        return Refusal(Reason.UNKNOWN_CONTRACT, detail, "contract")
+    return None
 
 
 def _command(

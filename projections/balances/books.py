@@ -1,8 +1,8 @@
 """The rows of drawdown by name: one account's hot and cold row together, and all others on demand.
 
 Keys: `a:<account>` hot, `t:<account>` cold, `k:<account>|<key>` a key's tally, `l:<account>|…` a
-limit's use, `g:<account>|<grant>` a retired grant, `m:<account>|<kind>|<id>` a command, `c:` the
-catalog.
+limit's use, `g:<account>|<grant>` a retired grant, `m:<account>|<kind>|<id>` a command,
+`h:<account>|<id>` a hold, `o:<account>` the account's open holds, `c:` the catalog.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from projections.balances.hold_rows import HoldRow, OpenHoldsRow
 from projections.balances.row import BalanceRow, GrantRow, TermsRow
 from projections.balances.wire import (
     AnyRow,
@@ -63,11 +64,21 @@ def retired_key(account: str, grant: str) -> str:
     return f"g:{account}|{grant}"
 
 
+def hold_key(account: str, hold: str) -> str:
+    """The key of a hold."""
+    return f"h:{account}|{hold}"
+
+
+def open_holds_key(account: str) -> str:
+    """The key of the account's open holds."""
+    return f"o:{account}"
+
+
 class Books:
     """Checked rows of one partition, by what they are about."""
 
     def __init__(self, reader: RowReader) -> None:
-        self.rows: Rows[AnyRow] = Rows(reader, encode_row, decode_row, _due_of)
+        self.rows: Rows[AnyRow] = Rows(reader, encode_row, decode_row, due_of)
 
     def accounts(self, names: Iterable[str], keys: Iterable[str] = ()) -> dict[str, BalanceRow]:
         """The hot rows of those of `names` that are known.
@@ -110,7 +121,13 @@ class Books:
 
     def due(self, until: int) -> list[str]:
         """Accounts, by code point, of which something is due at or before `until`."""
-        return [key[2:] for key in self.rows.due(until)]
+        return [key[2:] for key in self.rows.due(until) if key.startswith("a:")]
+
+    def forget_holds(self, clock: int) -> None:
+        """Remove the holds that ended long before `clock`; `due` was asked of a time as late."""
+        for key in self.rows.due_in_cache(clock):
+            if key.startswith("h:"):
+                self.rows.remove(key)
 
     def catalog(self) -> CatalogRow:
         """The catalog as of here; changes are to be put."""
@@ -160,6 +177,32 @@ class Books:
         """The retired grant is new or was changed."""
         self.rows.put(retired_key(account, row.grant.id), row)
 
+    def hold(self, account: str, name: str, clock: int) -> HoldRow | None:
+        """A hold as of `clock`; None where there is none, or it ended too long before."""
+        row = self.rows.get(hold_key(account, name))
+        assert row is None or isinstance(row, HoldRow), row
+        if row is None or (row.forgotten_at is not None and row.forgotten_at <= clock):
+            return None
+        return row
+
+    def put_hold(self, account: str, name: str, row: HoldRow) -> None:
+        """The hold is new or was changed."""
+        self.rows.get(hold_key(account, name))
+        self.rows.put(hold_key(account, name), row)
+
+    def open_holds(self, account: str) -> OpenHoldsRow:
+        """The account's open holds; a change is to be put."""
+        row = self.rows.get(open_holds_key(account))
+        assert row is None or isinstance(row, OpenHoldsRow), row
+        return OpenHoldsRow() if row is None else row
+
+    def put_open_holds(self, account: str, row: OpenHoldsRow) -> None:
+        """The account's open holds were changed; where none is left there is no row."""
+        if row.ends:
+            self.rows.put(open_holds_key(account), row)
+        else:
+            self.rows.remove(open_holds_key(account))
+
     def command(self, account: str, kind: str, name: str) -> CommandRow | None:
         """The command that was applied under this identity."""
         row = self.rows.get(f"m:{account}|{kind}|{name}")
@@ -171,8 +214,11 @@ class Books:
         self.rows.put(f"m:{account}|{kind}|{name}", CommandRow(digest))
 
 
-def _due_of(row: AnyRow) -> int | None:
-    return row.due if isinstance(row, BalanceRow) else None
+def due_of(row: AnyRow) -> int | None:
+    """When something of a row is due: an account, or a hold that goes."""
+    if isinstance(row, BalanceRow):
+        return row.due
+    return row.forgotten_at if isinstance(row, HoldRow) else None
 
 
 def retired_grants(row: BalanceRow, read: Callable[[str], bytes | None]) -> list[GrantRow]:
@@ -199,6 +245,16 @@ def decode_account(account: str, read: Callable[[str], bytes | None]) -> Balance
     assert isinstance(cold, TermsRow), account
     link(row, cold)
     return row
+
+
+def decode_hold(account: str, name: str, read: Callable[[str], bytes | None]) -> HoldRow | None:
+    """A hold out of stored bytes, as of the last that happened to its account; None: none."""
+    row, raw = decode_account(account, read), read(hold_key(account, name))
+    if row is None or raw is None:
+        return None
+    hold = decode_row(raw)
+    assert isinstance(hold, HoldRow), name
+    return None if hold.forgotten_at is not None and hold.forgotten_at <= row.clock else hold
 
 
 def link(row: BalanceRow, terms: TermsRow) -> None:

@@ -42,7 +42,7 @@ def spendable(grant: GrantRow, time: int, clock: int, late_grace: int) -> int:
     if time < terms.root_effective_at:
         return 0
     if grant.state in ("active", "scheduled"):
-        return grant.remaining if terms.expires_at is None or time < terms.expires_at else 0
+        return grant.free if terms.expires_at is None or time < terms.expires_at else 0
     if grant.state != "expired" or terms.expires_at is None:
         return 0
     within = time < terms.expires_at and clock < terms.expires_at + late_grace

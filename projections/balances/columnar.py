@@ -15,6 +15,7 @@ import polars as pl
 
 from projections.balances.alerts import Alert
 from projections.balances.books import Books, tally_key_of_columns
+from projections.balances.holds import rows_of
 from projections.balances.plan import Group, take
 from projections.balances.postings import CONSUMED, ORDINAL_BITS, OVERAGE, Posting, ledger_frame
 from projections.balances.reference import concerns_all, fold_row
@@ -208,7 +209,12 @@ def _fold_slowly(
     if not slow.height:
         return postings, alerts, refused
     counted = filtered(slow, slow.get_column("period").is_not_null())
-    books.rows.load(counted.select_seq(tally_key_of_columns()).to_series().to_list())
+    books.rows.load(
+        [
+            *counted.select_seq(tally_key_of_columns()).to_series().to_list(),
+            *rows_of(slow.get_column("data").drop_nulls()),
+        ]
+    )
     last = slow.get_column("at").item(-1)
     places = slow.select_seq("kind", "account").iter_rows()
     watched = set(books.due(last)) if any(starmap(concerns_all, places)) else set()

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from projections.balances import overage, top_up
 from projections.balances.endings import adjust, end
+from projections.balances.holds import HOLD_COMMANDS
 from projections.balances.lifecycle import fund, issue
 from projections.balances.measures import forget_removed
 from projections.balances.new import New, of_document, of_purchase
@@ -208,6 +209,7 @@ COMMANDS: Final[dict[str, Callable[[BalanceRow, Any, Step], Refusal | None]]] = 
     "set_seats": _set_seats,
     "settle_overage": _settle,
     "top_up_failed": _top_up_failed,
+    **HOLD_COMMANDS,
 }
 
 

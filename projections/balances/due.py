@@ -1,8 +1,8 @@
 """What falls due for an account, and when (credits.md section 2): what is due happens first.
 
-Items are derived from the row whenever it has taken the slow way, never kept. At one instant:
-revisions and terminations, ends of billing periods, expiries, recurring grants, grants becoming
-effective, fees, top-up, notices of expiry, retirements; each by id.
+Items are derived from the row whenever it has taken the slow way, never kept. At one instant: ends
+of holds, revisions and terminations, ends of billing periods, expiries, recurring grants, grants
+becoming effective, fees, top-up, notices of expiry, retirements; each by id.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from typing import Final
 from projections.balances import overage, top_up
 from projections.balances.alerts import GRANT_EXPIRING, Cause
 from projections.balances.endings import retire, terminate
+from projections.balances.holds import expire_holds
 from projections.balances.lifecycle import activate, expire, issue
 from projections.balances.measures import (
     EXPIRING,
@@ -36,7 +37,18 @@ from projections.balances.terms import Rule, account_terms, terms_now
 from schemas.documents import Fee, Recurring
 from schemas.periods import subtract_days
 
-_REVISION, _PERIOD, _EXPIRY, _RECURRING, _EFFECTIVE, _FEE, _TOP_UP, _NOTICE, _RETIRED = range(9)
+(
+    _HOLDS,
+    _REVISION,
+    _PERIOD,
+    _EXPIRY,
+    _RECURRING,
+    _EFFECTIVE,
+    _FEE,
+    _TOP_UP,
+    _NOTICE,
+    _RETIRED,
+) = range(10)
 _ONE_DAY: Final = 10**9
 """A threshold of one day, in units."""
 
@@ -89,7 +101,9 @@ def settle(row: BalanceRow) -> None:
 
 
 def items(row: BalanceRow) -> Iterator[Item]:
-    """Everything that will fall due, as the row stands."""
+    """Everything that will fall due, as the row stands: of all open holds the first to end."""
+    if row.holds_until is not None:
+        yield Item(row.holds_until, _HOLDS, "hold|", partial(expire_holds, row))
     for name in row.terms.contracts:
         yield from _of_contract(row, name)
     for grant in row.grants:
@@ -135,6 +149,8 @@ def _of_contract(row: BalanceRow, name: str) -> Iterator[Item]:
 def _of_grant(row: BalanceRow, grant: GrantRow) -> Iterator[Item]:
     if grant.state in ENDED:
         assert grant.ended_at is not None, grant
+        if grant.held:
+            return
         grace = account_terms(row.terms.document).late_grace
         yield Item(grant.ended_at + grace, _RETIRED, grant.id, partial(retire, row, grant))
         return

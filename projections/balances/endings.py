@@ -29,37 +29,43 @@ _POSTINGS: Final = {
 def end(row: BalanceRow, grant: GrantRow, state: State, step: Step) -> None:
     """The remainder leaves now: voided, refunded with its cost, or closed, expired for good.
 
-    A drained or ended grant is left unchanged.
+    What is held stays until its hold has ended. A drained or ended grant is left unchanged.
     """
     if grant.state in ENDED or not grant.remaining:
         return
-    amount, grant.remaining = grant.remaining, 0
     grant.state, grant.ended_at = state, step.now.at
-    _to_ended_part(grant, amount)
-    money = _money_back(grant, amount) if state == "refunded" else None
-    step.post(
-        row.account,
-        _POSTINGS[state],
-        grant.id,
-        amount,
-        reference=money,
-        contract=grant.terms.contract,
-    )
+    amount = grant.free
+    _leave(row, grant, amount, step)
     step.alert(_ALERTS[state], row.account, grant.terms.contract, grant=grant.id, amount=amount)
 
 
+def follow(row: BalanceRow, grant: GrantRow, amount: int, step: Step) -> None:
+    """What a hold has set free of a grant that has ended goes where its remainder went."""
+    if amount and grant.state in ENDED:
+        _leave(row, grant, amount, step)
+
+
+def _leave(row: BalanceRow, grant: GrantRow, amount: int, step: Step) -> None:
+    """Part of the remainder of a grant that has ended leaves as its state says."""
+    money = _money_back(grant, amount) if grant.state == "refunded" else None
+    grant.remaining -= amount
+    _to_ended_part(grant, amount)
+    contract, posting = grant.terms.contract, _POSTINGS[grant.state]
+    step.post(row.account, posting, grant.id, amount, reference=money, contract=contract)
+
+
 def _money_back(grant: GrantRow, amount: int) -> str | None:
-    """What the last `amount` credits of the grant cost: `8.5 USD`."""
+    """What the next `amount` credits of the remainder cost: `8.5 USD`."""
     terms = grant.terms
     if terms.currency is None:
         return None
-    units = slice_money(terms.paid, grant.issued, grant.issued - amount, amount)
+    units = slice_money(terms.paid, grant.issued, grant.issued - grant.remaining, amount)
     return f"{format_units(units, CREDIT_DECIMALS)} {terms.currency}"
 
 
 def adjust(row: BalanceRow, grant: GrantRow, amount: int, reason: str | None, step: Step) -> bool:
-    """Change what was issued; False where it would be less than what has gone from it."""
-    part = grant.remaining if grant.state not in ENDED else _ended_part(grant)
+    """Change what was issued; False where it would be less than what has gone or is held of it."""
+    part = grant.free if grant.state not in ENDED else _ended_part(grant)
     if part + amount < 0:
         return False
     grant.issued += amount

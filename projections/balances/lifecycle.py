@@ -99,7 +99,10 @@ def activate(row: BalanceRow, grant: GrantRow, step: Step) -> None:
 
 
 def expire(row: BalanceRow, grant: GrantRow, step: Step) -> None:
-    """The grant's end: what rolls over lives on, the rest is breakage; a pending one is voided."""
+    """The grant's end: what rolls over lives on, the rest is breakage; a pending one is voided.
+
+    What is held stays until its hold has ended.
+    """
     terms = grant.terms
     grant.ended_at = terms.expires_at
     if grant.state == "pending":
@@ -109,9 +112,9 @@ def expire(row: BalanceRow, grant: GrantRow, step: Step) -> None:
         step.alert(GRANT_VOIDED, row.account, terms.contract, grant=grant.id, amount=amount)
         return
     grant.state = "expired"
-    if terms.rollover is not None and grant.remaining:
+    if terms.rollover is not None and grant.free:
         _roll_over(row, grant, rollover_of(terms.rollover), step)
-    amount, grant.remaining = grant.remaining, 0
+    amount, grant.remaining = grant.free, grant.held
     grant.expired += amount
     step.post(row.account, EXPIRED, grant.id, amount, contract=terms.contract)
     step.alert(GRANT_EXPIRED, row.account, terms.contract, grant=grant.id, amount=amount)
@@ -135,7 +138,7 @@ def rolling_amount(rollover: Rollover, issued: int, remaining: int) -> int:
 def _roll_over(row: BalanceRow, grant: GrantRow, rollover: Rollover, step: Step) -> None:
     terms = grant.terms
     assert terms.expires_at is not None, terms
-    amount = rolling_amount(rollover, grant.issued, grant.remaining)
+    amount = rolling_amount(rollover, grant.issued, grant.free)
     if not amount or (rollover.max_times is not None and terms.times >= rollover.max_times):
         return
     contract = None if rollover.into == "account" else terms.contract

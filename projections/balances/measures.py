@@ -84,7 +84,7 @@ def measured(row: BalanceRow, scope: str, rule: Rule, clock: int, books: Books) 
         zone = account_terms(row.terms.document).time_zone
         spent = mean_spent(row.scopes[scope], clock, zone)
     return Measured(
-        sum(grant.remaining for grant in active),
+        sum(grant.free for grant in active),
         sum(grant.consumed for grant in active),
         sum(grant.issued for grant in active),
         spent,

@@ -126,7 +126,7 @@ def plan_of(row: BalanceRow, time: int, books: Books) -> Plan:
         start,
         end,
         _headroom(row, books) if planned else -1,
-        [grant for grant in able if grant.remaining > 0],
+        [grant for grant in able if grant.free > 0],
     )
     row.plan = made
     return made
@@ -214,7 +214,7 @@ def take(row: BalanceRow, groups: list[Group], books: Books) -> list[GrantRow | 
             continue
         total += group.cost
         drawn[payer.id] = of_grant = drawn.get(payer.id, 0) + group.cost
-        if of_grant > payer.remaining:
+        if of_grant > payer.free:
             return None
     if total > plan.room:
         return None
@@ -262,7 +262,7 @@ def _move(row: BalanceRow, payer: GrantRow | None, group: Group) -> None:
     if payer is not None:
         payer.remaining -= group.cost
         payer.consumed += group.cost
-        if not payer.remaining:
+        if not payer.free:
             row.plan = None
     elif group.cost:
         counted = row.scopes[group.scope]

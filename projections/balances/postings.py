@@ -14,11 +14,15 @@
 | received    | another grant's       | the grant's remainder    |
 | voided      | the grant's remainder | the outside              |
 | refunded    | the grant's remainder | the outside, with money  |
+| held        | what remains free     | what a hold reserves     |
+| released    | what a hold reserves  | what remains free        |
 
 A negative amount goes the other way: consumed and reopened by a line that returns credits, overage
 by one that reduces it. A line that costs nothing is `consumed` with amount 0 and no grant, so that
 it can be shown too. An adjustment of a grant that has ended goes to the part it ended in: it is
-`adjusted` and at once `expired`, `voided` or `refunded`.
+`adjusted` and at once `expired`, `voided` or `refunded`. What is held is part of the remainder: a
+hold that ends is `released` as a whole, and then what it captured is `consumed`. The reference of
+`held` and `released` is the hold.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +45,8 @@ ROLLED_OVER: Final = "rolled_over"
 RECEIVED: Final = "received"
 VOIDED: Final = "voided"
 REFUNDED: Final = "refunded"
+HELD: Final = "held"
+RELEASED: Final = "released"
 
 OF_LINE: Final = (CONSUMED, REOPENED, OVERAGE)
 """The postings of a line: they sum to its cost, but for an overage multiplier."""

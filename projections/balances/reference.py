@@ -11,6 +11,7 @@ from projections.balances.books import CATALOG, Books
 from projections.balances.commands import COMMANDS, apply_account, find
 from projections.balances.drawing import draw_line
 from projections.balances.due import do_what_is_due, settle
+from projections.balances.holds import HoldCommand, digest_before
 from projections.balances.measures import evaluate
 from projections.balances.new import digest_of
 from projections.balances.row import ACCOUNT, WALLET, BalanceRow, Scope, TermsRow
@@ -43,6 +44,7 @@ def fold_row(rated: Mapping[str, Any], books: Books, due: Iterable[str] | None =
             row = books.account(account)
             if row is not None and do_what_is_due(row, clock, step):
                 books.put(row)
+        books.forget_holds(clock)
     if kind == RatedKind.TICK:
         return step
     if kind == RatedKind.LINE:
@@ -88,7 +90,7 @@ def _apply_document(step: Step) -> None:
             step.refuse(row.account, refusal.reason, refusal.detail)
             step.books.put(row)
             return
-        if isinstance(document, Command):
+        if isinstance(document, Command) and not isinstance(document, HoldCommand):
             step.books.put_command(row.account, document.kind, document.id, digest_of(document))
         _finish(row, step)
         do_what_is_due(row, clock, step)
@@ -115,6 +117,8 @@ def _came_before(row: BalanceRow, document: Document, step: Step) -> bool:
         lineage = row.terms.contracts.get(document.id)
         known = None if lineage is None else lineage.revisions[0].document
         digest = _text(document)
+    elif isinstance(document, HoldCommand):
+        known, digest = digest_before(row, document, step), digest_of(document)
     else:
         command = step.books.command(row.account, document.kind, document.id)
         known, digest = None if command is None else command.digest, digest_of(document)

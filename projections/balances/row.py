@@ -56,7 +56,11 @@ class GrantTerms:
 
 @dataclass(slots=True)
 class GrantRow:
-    """Where the credits of one grant are. `ended_at` is when it left for good, in journal time."""
+    """Where the credits of one grant are. `ended_at` is when it left for good, in journal time.
+
+    `held` is the part of `remaining` that open holds reserve. All that remains of a grant that has
+    ended is held: each hold's part follows the rest when the hold has ended too.
+    """
 
     id: str
     state: State
@@ -68,7 +72,13 @@ class GrantRow:
     voided: int = 0
     refunded: int = 0
     ended_at: int | None = None
+    held: int = 0
     terms: GrantTerms = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
+
+    @property
+    def free(self) -> int:
+        """What remains and is not held."""
+        return self.remaining - self.held
 
 
 @dataclass(slots=True)
@@ -140,7 +150,8 @@ class BalanceRow:
     that was told; `told` the local day on which a rule that speaks at most daily did. `clock` is
     journal time of the last that happened to the account, `due` when something is due next.
     `retired` counts the grants that left the row, `retired_consumed` what they paid,
-    `last_retired` names the head of their list. `plan` and `settled` live in memory only.
+    `last_retired` names the head of their list. `holds_until` is when the first of the open holds
+    ends. `plan` and `settled` live in memory only.
     """
 
     account: str
@@ -156,12 +167,13 @@ class BalanceRow:
     owed: dict[tuple[str, str, int], Owed] = field(default_factory=dict)
     fired: dict[tuple[str, str, str, str], bool] = field(default_factory=dict)
     told: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    holds_until: int | None = None
     plan: Any = field(default=None, compare=False, repr=False)
     settled: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def available(self) -> int:
-        """What remains of the active grants."""
+        """What remains of the active grants and is not held."""
         return available_in(self, ACCOUNT)
 
     @property
@@ -187,8 +199,8 @@ def within(row: BalanceRow, scope: str) -> list[GrantRow]:
 
 
 def available_in(row: BalanceRow, scope: str) -> int:
-    """What remains of the scope's active grants."""
-    return sum(grant.remaining for grant in within(row, scope) if grant.state == "active")
+    """What remains of the scope's active grants and is not held."""
+    return sum(grant.free for grant in within(row, scope) if grant.state == "active")
 
 
 def check_conservation(account: str, grants: list[GrantRow]) -> list[str]:
@@ -207,4 +219,6 @@ def check_conservation(account: str, grants: list[GrantRow]) -> list[str]:
             breaches.append(f"{account}/{grant.id}: issued {grant.issued}, found {sum(parts)}")
         if min(parts) < 0:
             breaches.append(f"{account}/{grant.id}: a negative part in {parts}")
+        if not 0 <= grant.held <= grant.remaining:
+            breaches.append(f"{account}/{grant.id}: {grant.held} held of {grant.remaining}")
     return breaches

@@ -1,12 +1,13 @@
 """The canonical bytes of the balance rows: equal rows have equal bytes.
 
 JSON, whose integers have no bound, so that a person can read a row with any Redis client. A row is
-a list that begins with its version and kind. A hot row is written with every commit: what one line
+a list that begins with its version and kind: the lowest version that can say it, so that a row that
+holds nothing new has the bytes that it had. A hot row is written with every commit: what one line
 may move stands first, and the text of the rest is kept until the row goes the slow way.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, field, fields
 from functools import lru_cache
 from operator import attrgetter
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from projections.balances.hold_rows import HoldRow, OpenHoldsRow, hold_of, open_holds_of
 from projections.balances.row import (
     BalanceRow,
     GrantRow,
@@ -26,7 +28,9 @@ from projections.balances.row import (
 )
 from projections.contracts import Lineage
 
-ROW_VERSION: Final = 2
+ROW_VERSION: Final = 3
+"""Version 3 has holds; what holds nothing is written as version 2 was."""
+_BEFORE_HOLDS: Final = 2
 _STATES: Final[tuple[State, ...]] = (
     "pending",
     "scheduled",
@@ -84,7 +88,17 @@ class CatalogRow:
     packs: dict[str, str] = field(default_factory=dict)
 
 
-AnyRow = BalanceRow | TermsRow | TallyRow | LimitRow | RetiredRow | CommandRow | CatalogRow
+AnyRow = (
+    BalanceRow
+    | TermsRow
+    | TallyRow
+    | LimitRow
+    | RetiredRow
+    | CommandRow
+    | HoldRow
+    | OpenHoldsRow
+    | CatalogRow
+)
 
 
 def encode_row(row: AnyRow) -> bytes:
@@ -95,7 +109,7 @@ def encode_row(row: AnyRow) -> bytes:
 def decode_row(raw: bytes) -> AnyRow:
     """The inverse of `encode_row`; a hot row's terms are linked by `Books`."""
     version, kind, *parts = json.loads(raw)
-    assert version == ROW_VERSION, version
+    assert _BEFORE_HOLDS <= version <= ROW_VERSION, version
     return _DECODERS[kind](parts)
 
 
@@ -103,8 +117,8 @@ def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _row(kind: str, *parts: object) -> str:
-    return _compact([ROW_VERSION, kind, *parts])
+def _row(kind: str, *parts: object, version: int = _BEFORE_HOLDS) -> str:
+    return _compact([version, kind, *parts])
 
 
 def _encode_hot(row: BalanceRow) -> str:
@@ -115,7 +129,8 @@ def _encode_hot(row: BalanceRow) -> str:
         [f"{scope.overage},{scope.added},{scope.spent}" for scope in row.scopes.values()]
     )
     owed = ",".join([str(owed.amount) for owed in row.owed.values()])
-    head = f'{ROW_VERSION},"b",{_quoted(row.account)},{row.clock}'
+    version = _BEFORE_HOLDS if row.holds_until is None else ROW_VERSION
+    head = f'{version},"b",{_quoted(row.account)},{row.clock}'
     return f"[{head},[{grants}],[{scopes}],[{owed}],{row.settled}]"
 
 
@@ -141,6 +156,7 @@ def _settled(row: BalanceRow) -> str:
                     grant.voided,
                     grant.refunded,
                     grant.ended_at,
+                    *_held(grant),
                 ]
                 for grant in row.grants
             ],
@@ -148,8 +164,19 @@ def _settled(row: BalanceRow) -> str:
             [[*key, owed.product] for key, owed in row.owed.items()],
             [[*key, int(said)] for key, said in sorted(row.fired.items())],
             [[*key, day] for key, day in sorted(row.told.items())],
+            *_holds(row),
         ]
     )
+
+
+def _held(grant: GrantRow) -> Iterator[int]:
+    if grant.held:
+        yield grant.held
+
+
+def _holds(row: BalanceRow) -> Iterator[int]:
+    if row.holds_until is not None:
+        yield row.holds_until
 
 
 def _scope(scope: Scope) -> list[object]:
@@ -173,19 +200,24 @@ def _scope(scope: Scope) -> list[object]:
 
 def _decode_hot(parts: list[Any]) -> BalanceRow:
     account, clock, moved, counted, amounts, rest = parts
-    due, issued, retired, grants, scopes, owed, fired, told = rest
+    due, issued, retired, grants, scopes, owed, fired, told, *holds = rest
     row = BalanceRow(account, clock, TermsRow(""), due, issued, *retired)
-    for at, (name, state, whole, expired, rolled, voided, refunded, ended_at) in enumerate(grants):
-        remaining, consumed = moved[2 * at : 2 * at + 2]
-        spread = (remaining, consumed, expired, rolled, voided, refunded)
-        row.grants.append(GrantRow(name, _STATES[state], whole, *spread, ended_at))
+    for at, of_grant in enumerate(grants):
+        row.grants.append(_decode_grant(of_grant, *moved[2 * at : 2 * at + 2]))
     for at, (name, *rest_of_scope) in enumerate(scopes):
         row.scopes[name] = _decode_scope(counted[3 * at : 3 * at + 3], rest_of_scope)
     for (*place, product), amount in zip(owed, amounts, strict=True):
         row.owed[tuple(place)] = Owed(product, amount)
     row.fired = {tuple(key): bool(said) for *key, said in fired}
     row.told = {tuple(key): day for *key, day in told}
+    row.holds_until = holds[0] if holds else None
     return row
+
+
+def _decode_grant(parts: list[Any], remaining: int, consumed: int) -> GrantRow:
+    name, state, issued, expired, rolled, voided, refunded, ended_at, *held = parts
+    spread = (remaining, consumed, expired, rolled, voided, refunded, ended_at)
+    return GrantRow(name, _STATES[state], issued, *spread, *held)
 
 
 def _decode_scope(counted: list[int], others: list[Any]) -> Scope:
@@ -265,13 +297,14 @@ def _decode_retired(parts: list[Any]) -> RetiredRow:
     (name, state, *amounts, ended_at), terms, before = parts
     issued, remaining, consumed, expired, rolled, voided, refunded = amounts
     spread = (remaining, consumed, expired, rolled, voided, refunded)
-    grant = GrantRow(name, _STATES[state], issued, *spread, ended_at, _decode_grant_terms(terms))
+    grant = GrantRow(name, _STATES[state], issued, *spread, ended_at)
+    grant.terms = _decode_grant_terms(terms)
     return RetiredRow(grant, before)
 
 
 def _encode_tally(row: TallyRow) -> str:
     drawn = ",".join([f"[{_quoted(name)},{amount}]" for name, amount in row.drawn.items()])
-    return f'[{ROW_VERSION},"k",{row.overage},{row.short},[{drawn}]]'
+    return f'[{_BEFORE_HOLDS},"k",{row.overage},{row.short},[{drawn}]]'
 
 
 _ENCODERS: Final[dict[type, Callable[[Any], str]]] = {
@@ -281,6 +314,8 @@ _ENCODERS: Final[dict[type, Callable[[Any], str]]] = {
     LimitRow: lambda row: _row("l", row.used, int(row.reached)),
     RetiredRow: _encode_retired,
     CommandRow: lambda row: _row("m", row.digest),
+    HoldRow: lambda row: _row("h", *astuple(row), version=ROW_VERSION),
+    OpenHoldsRow: lambda row: _row("o", row.ends, version=ROW_VERSION),
     CatalogRow: lambda row: _row("c", row.tags, row.packs),
 }
 _DECODERS: Final[dict[str, Callable[[list[Any]], AnyRow]]] = {
@@ -290,5 +325,7 @@ _DECODERS: Final[dict[str, Callable[[list[Any]], AnyRow]]] = {
     "l": lambda parts: LimitRow(parts[0], bool(parts[1])),
     "g": _decode_retired,
     "m": lambda parts: CommandRow(*parts),
+    "h": hold_of,
+    "o": open_holds_of,
     "c": lambda parts: CatalogRow({name: tuple(tags) for name, tags in parts[0].items()}, parts[1]),
 }

@@ -124,6 +124,8 @@ class _Target:
             self._store.commit(self._position, changes)
             self._fold.evict({})
             self._rows.update(changes.rows)
+            for key in changes.gone:
+                self._rows.pop(key, None)
             progress(len(batch))
 
     def catch_up(self, progress: Progress) -> None:

@@ -112,7 +112,11 @@ class StagePartition:
             self.committed = oldest.position
             committed.append(oldest.token)
         if committed:
-            in_flight = {key: None for batch in self._pending for key in batch.changes.rows}
+            in_flight = {
+                key: None
+                for batch in self._pending
+                for key in (*batch.changes.rows, *batch.changes.gone)
+            }
             self._fold.evict(in_flight)
         return committed
 

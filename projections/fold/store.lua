@@ -15,10 +15,10 @@ if operation == 'commit' then
   if current == target then return 'already' end
   if current ~= expected then return redis.error_reply('FENCED position is ' .. current) end
   local at = 5
-  for _, command in ipairs({'HSET', 'ZREM', 'ZADD'}) do
+  for _, command in ipairs({'HSET', 'HDEL', 'ZREM', 'ZADD'}) do
     local count = tonumber(ARGV[at])
     local last = at + count
-    local key = command == 'HSET' and KEYS[3] or KEYS[4]
+    local key = string.sub(command, 1, 1) == 'H' and KEYS[3] or KEYS[4]
     for from = at + 1, last, CHUNK do
       redis.call(command, key, unpack(ARGV, from, math.min(from + CHUNK - 1, last)))
     end

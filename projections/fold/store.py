@@ -83,7 +83,7 @@ class PartitionStore:
         """Store `changes` and `position` in one step; may be repeated when its answer was lost."""
         target = position.encode()
         rows = [part for item in changes.rows.items() for part in item]
-        gone = [_due(old, key) for key, (old, _) in changes.due.items() if old is not None]
+        past = [_due(old, key) for key, (old, _) in changes.due.items() if old is not None]
         come = [
             part
             for key, (_, new) in changes.due.items()
@@ -91,7 +91,7 @@ class PartitionStore:
             for part in ("0", _due(new, key))
         ]
         arguments: list[str | bytes] = [target]
-        for part_list in (rows, gone, come):
+        for part_list in (rows, changes.gone, past, come):
             arguments.append(str(len(part_list)))
             arguments.extend(part_list)
         self._call("commit", self._expected, *arguments)

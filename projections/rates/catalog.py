@@ -103,6 +103,11 @@ class Catalog:
             if isinstance(document, Product) and document.meter.event_type == event_type
         ]
 
+    def product(self, product: str) -> Product | None:
+        """The product of that id."""
+        document = self.documents.get(("Product", product))
+        return document if isinstance(document, Product) else None
+
     def pack(self, pack: str) -> Pack | None:
         """The pack of that id."""
         document = self.documents.get(("Pack", pack))

@@ -2,11 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from projections.contracts import Lineage, Revision, contract_of, in_force, is_active
-from schemas.documents import Contract, Product
+from schemas.documents import Contract
 
 NAMES_PRODUCT, NAMES_TAG, COVERS_ALL = range(3)
+
+
+class Product(Protocol):
+    """What coverage goes by of a product."""
+
+    @property
+    def id(self) -> str:
+        """The product's id."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags as of here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A product, where no more than this is known of it."""
+
+    id: str
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""Commands: what is done once to an account (credits.md sections 3, 6 and 9).
+"""Commands: what is done once to an account (credits.md sections 3, 6, 9 and 10).
 
-A command's identity is (account, kind, id): sent again it changes nothing.
+A command's identity is (account, kind, id), of one that ends a hold (account, kind, hold, id): sent
+again it changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from schemas.documents.fields import (
     Counted,
     Fault,
     GrantId,
+    HoldTime,
     Id,
     Name,
     NotZeroCredits,
@@ -205,6 +207,34 @@ class TopUpFailed(Command):
     reason: Name | None = None
 
 
+class PlaceHold(Command):
+    """`amount` credits are reserved for `expires_in`, as a line of `product` would draw them now.
+
+    The hold has the command's id. `contract` None: by the rules of coverage.
+    """
+
+    kind: Literal["place_hold"] = "place_hold"
+    product: Id
+    amount: PositiveCredits
+    contract: Id | None = None
+    expires_in: HoldTime = "PT15M"
+
+
+class CaptureHold(Command):
+    """`amount` of what `hold` holds is consumed (None: all), the rest is free again."""
+
+    kind: Literal["capture_hold"] = "capture_hold"
+    hold: Id
+    amount: PositiveCredits | None = None
+
+
+class ReleaseHold(Command):
+    """What `hold` holds is free again."""
+
+    kind: Literal["release_hold"] = "release_hold"
+    hold: Id
+
+
 COMMANDS: Final[tuple[type[Command], ...]] = (
     VoidGrant,
     RefundGrant,
@@ -219,4 +249,7 @@ COMMANDS: Final[tuple[type[Command], ...]] = (
     SetSeats,
     SettleOverage,
     TopUpFailed,
+    PlaceHold,
+    CaptureHold,
+    ReleaseHold,
 )

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from schemas.money import Money, check_currency
 from schemas.numbers import Credits, Fixed, NumberText, Quantity, UnitPrice
-from schemas.times import TimeError, parse_duration, parse_instant, zone
+from schemas.times import DAY, SECOND, TimeError, parse_duration, parse_instant, zone
 
 CONTRADICTION: Final = "contradiction"
 END_OF_PERIOD: Final = "end_of_period"
@@ -77,6 +77,12 @@ def _lifetime(value: str) -> str:
     return value
 
 
+def _hold_time(value: str) -> str:
+    if not SECOND <= parse_duration(value).microseconds <= 7 * DAY:
+        raise PydanticCustomError("hold_time", "expected from PT1S to P7D")
+    return value
+
+
 def _period_or_lifetime(value: str) -> str:
     return value if value == END_OF_PERIOD else _lifetime(value)
 
@@ -112,6 +118,8 @@ ExactDuration = Annotated[str, Field(max_length=32), AfterValidator(_exact_durat
 PositiveExactDuration = Annotated[ExactDuration, AfterValidator(_lifetime)]
 Lifetime = Annotated[str, Field(max_length=32), AfterValidator(_lifetime)]
 """A duration that is not nothing; one with months is run in the account's time zone."""
+HoldTime = Annotated[str, Field(max_length=32), AfterValidator(_hold_time)]
+"""An exact duration for which credits may be held."""
 PeriodOrLifetime = Annotated[str, Field(max_length=32), AfterValidator(_period_or_lifetime)]
 LocalDate = Annotated[
     date,

@@ -15,6 +15,7 @@ from projections.balances.postings import Posting
 from projections.balances.row import ACCOUNT, BalanceRow, GrantRow
 from projections.balances.step import Step
 from projections.balances.wire import TallyRow, decode_row
+from tests.projections.holds_auditor import HoldsAuditor
 
 _TRANSFERS: Final = {
     "issued": ("", "remaining"),
@@ -29,6 +30,8 @@ _TRANSFERS: Final = {
     "refunded": ("remaining", "refunded"),
 }
 """Each posting of a grant: out of which part, into which; "" is the outside."""
+_RESERVES: Final = {"held": 1, "released": -1}
+"""Postings between the two parts of a grant's remainder: how they move the reserved one."""
 _PARTS: Final = ("remaining", "consumed", "expired", "rolled_over", "voided", "refunded")
 
 
@@ -44,6 +47,7 @@ class Auditor:
     low: set[tuple[str, str | None, str | None, str | None]] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     clocks: Counter[str] = field(default_factory=Counter)
+    holds: HoldsAuditor = field(default_factory=HoldsAuditor)
 
     def check(self, step: Step, books: Books) -> None:
         """After one rated row."""
@@ -55,13 +59,19 @@ class Auditor:
             row = books.account(account)
             assert row is not None
             self._check_row(row, books)
+        self.holds.check(step, books)
         for alert in step.alerts:
             self._hear(alert)
         self._forget(books)
 
     def _post(self, posting: Posting) -> None:
         account, amount = posting.account, posting.amount
-        if posting.grant is not None:
+        if posting.grant is not None and posting.posting in _RESERVES:
+            parts = self.grants[account][posting.grant]
+            parts["held"] += _RESERVES[posting.posting] * amount
+            assert amount > 0, posting
+            assert 0 <= parts["held"] <= parts["remaining"], posting
+        elif posting.grant is not None:
             source, target = _TRANSFERS[posting.posting]
             parts = self.grants.setdefault(account, {}).setdefault(posting.grant, Counter())
             parts[target] += amount
@@ -90,6 +100,8 @@ class Auditor:
             assert held == {part: parts[part] for part in _PARTS}, (row.account, name)
             assert grant.issued == parts["issued"] == sum(held.values()), (row.account, name)
             assert min(held.values()) >= 0, (row.account, name)
+            assert grant.held == parts["held"], (row.account, name)
+            assert 0 <= grant.held <= grant.remaining, (row.account, name)
         owed = self.owed.get(row.account, Counter())
         for scope, counted in row.scopes.items():
             of_scope = sum(due.amount for place, due in row.owed.items() if place[0] == scope)

@@ -27,6 +27,7 @@ from tests.projections.auditor import Auditor
 START: Final = at("2026-03-01T12:00:00Z")
 HOUR: Final = 3_600_000_000
 DAY: Final = 24 * HOUR
+SECOND: Final = 1_000_000
 END: Final = 200 * DAY
 ACCOUNTS: Final = ("a", "b")
 ZONES: Final = {"a": "America/New_York", "b": "UTC"}
@@ -252,11 +253,29 @@ TERMINATE = _act(
     starts=st.sampled_from((-DAY, 0, 0, 2 * DAY)),
     policy=st.sampled_from(("expire", "refund", "to_account")),
 )
+HOLD = _act(
+    "hold",
+    product=st.sampled_from(("p", "p", "q")),
+    amount=st.sampled_from(
+        ("0.000000001", "0.1", "0.5", "1", "1", "2.5", "7", "all", "all", "more")
+    ),
+    contract=st.sampled_from((None, None, *CONTRACTS)),
+    lasts=st.sampled_from((None, "PT1S", "PT1H", "PT5H", "P1D", "P3D", "P7D", "end", "end")),
+    id=st.sampled_from(("new", "new", "new", "h1", "h2")),
+)
+END_HOLD = _act(
+    "end_hold",
+    name=st.sampled_from(("capture_hold", "capture_hold", "release_hold")),
+    which=_WHICH,
+    amount=st.sampled_from((None, None, "part", "part", "0.1", "more")),
+    id=st.sampled_from(("new", "new", "x1", "x2")),
+)
 CATALOG = _act("Product", id=st.sampled_from(("p", "q")), tags=st.sampled_from(([], ["x"])))
 TICK = _act("tick")
 VOID = _act("void", which=_WHICH, part=st.sampled_from((1, 1, 2, 3)))
 AGAIN = _act("again", which=_WHICH)
 _OFTEN = (LINE,) * 6 + (LINES,) * 3 + (VOID, VOID, COMMAND, COMMAND, GRANT, GRANT, TICK)
+_OFTEN += (HOLD, HOLD, HOLD, END_HOLD, END_HOLD)
 _ACTS = st.one_of(*_OFTEN, SETTLE, CONTRACT, AMEND, TERMINATE, ACCOUNT, CATALOG, AGAIN)
 _PLAIN = st.builds(lambda: Act(0, "Account", {"terms": {"alerts": []}}))
 
@@ -465,6 +484,55 @@ class Unfolding:
                 fields |= {"grant": grants[which % len(grants)]}
         if name == "adjust_grant":
             fields["amount"] = "-0.5" if amount == "all" else amount
+        self._document(name, account, fields)
+
+    def _hold(
+        self,
+        account: str,
+        product: str,
+        amount: str,
+        contract: str | None,
+        lasts: str | None,
+        id: str,  # noqa: A002
+    ) -> None:
+        """Reserve credits, perhaps all that there are, perhaps just until a grant ends."""
+        free = max(self._of(account).available, 1)
+        asked = {"all": format_units(free, 9), "more": format_units(free + 1, 9)}
+        fields = {
+            "id": self._number("h") if id == "new" else id,
+            "product": product,
+            "amount": asked.get(amount, amount),
+            "contract": self._contract(account, contract),
+            "expires_in": self._to_an_end(account) if lasts == "end" else lasts,
+        }
+        self._document("place_hold", account, fields)
+
+    def _to_an_end(self, account: str) -> str | None:
+        """How long it is until the next grant ends, in whole seconds; None where none ends soon."""
+        ends = [grant.terms.expires_at for grant in self._of(account).grants]
+        left = [end - self.now for end in ends if end is not None]
+        soon = [span for span in left if SECOND <= span <= 7 * DAY and not span % SECOND]
+        return f"PT{min(soon) // SECOND}S" if soon else None
+
+    def _end_hold(
+        self,
+        account: str,
+        name: str,
+        which: int,
+        amount: str | None,
+        id: str,  # noqa: A002
+    ) -> None:
+        """End one of the last holds, mostly one that is open."""
+        mine = self.auditor.holds
+        known = [one for of, one in mine.ended if of == account][-2:]
+        known += [one for of, one in mine.open if of == account] * 3
+        hold = known[which % len(known)] if known else "h1"
+        fields = {"id": self._number("x") if id == "new" else id, "hold": hold}
+        if name == "capture_hold" and amount is not None:
+            open_hold = mine.open.get((account, hold))
+            whole = 10 if open_hold is None else sum(open_hold.slices.values())
+            asked = {"part": max(whole // 2, 1), "more": whole + 1}
+            fields["amount"] = format_units(asked[amount], 9) if amount in asked else amount
         self._document(name, account, fields)
 
     def _lines(

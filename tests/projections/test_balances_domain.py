@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from projections.balances import plan
+from projections.balances.books import hold_key
 from projections.balances.wire import decode_row, encode_row
 from schemas.frames import RatedKind
 from tests.builders import Outcome, cuts, drawn_by_columns, drawn_by_reference, rated
@@ -94,11 +95,14 @@ def _seen(acts: list[Act]) -> set[str]:
     labels |= {f"refused: {refused.reason}" for refused in expected.refused}
     labels |= {f"due: {_kind_of_due(alert.cause.key)}" for alert in expected.alerts}
     labels |= _of_postings(expected.ledger)
+    labels |= _of_holds(expected.ledger) | unfolding.auditor.holds.met
     labels |= _of_rows(unfolding)
     taken: list[Any] = []
 
     def take(*arguments: Any) -> Any:
         taken.append(plan.take(*arguments))
+        if arguments[0].holds_until is not None:
+            labels.add("not quick beside a hold" if taken[-1] is None else "quick beside a hold")
         return taken[-1]
 
     frame = rated(unfolding.rows)
@@ -136,6 +140,30 @@ def _of_postings(ledger: pl.DataFrame) -> set[str]:
     return labels
 
 
+def _of_holds(ledger: pl.DataFrame) -> set[str]:
+    """What became of holds whose grants had ended, and of which contracts they were."""
+    labels: set[str] = set()
+    ended: dict[tuple[str, str], str] = {}
+    freed: dict[tuple[str, str], str | None] = {}
+    columns = ("account", "grant", "posting", "match", "contract", "reference")
+    for account, grant, posting, match, contract, reference in ledger.select(columns).iter_rows():
+        place = (account, grant)
+        of_hold = posting == "consumed" and (match or "").startswith("hold:")
+        if of_hold and contract is not None:
+            labels.add("a contract's hold captured")
+        if posting == "released":
+            freed[place] = reference
+        elif of_hold and place in ended:
+            labels.add(f"captured of what was {ended[place]}")
+        elif posting in ("expired", "voided", "refunded"):
+            if place in ended and freed.get(place) is not None:
+                labels.add(f"released of what was {ended[place]}")
+            ended.setdefault(place, posting)
+        if posting != "released":
+            freed.pop(place, None)
+    return labels
+
+
 def _of_rows(unfolding: Unfolding) -> set[str]:
     labels = set()
     for account in ("a", "b"):
@@ -143,6 +171,7 @@ def _of_rows(unfolding: Unfolding) -> set[str]:
         assert row is not None
         if row.retired:
             labels.add("retired")
+        labels |= _of_ends(unfolding, account)
         for scope in row.scopes.values():
             if scope.revision > 1:
                 labels.add("amended")
@@ -154,6 +183,23 @@ def _of_rows(unfolding: Unfolding) -> set[str]:
                 labels.add("top-up failed")
         for lineage in row.terms.contracts.values():
             labels.add(f"policy {lineage.policy}")
+    return labels
+
+
+def _of_ends(unfolding: Unfolding, account: str) -> set[str]:
+    labels = set()
+    ended = unfolding.auditor.holds.ended
+    held = {at for (of, _), at in ended.items() if of == account}
+    ends = {
+        posting.at
+        for posting in unfolding.model.postings
+        if (posting.posting, posting.account) == ("expired", account)
+    }
+    if held & ends:
+        labels.add("a hold ends as its grant does")
+    rows = unfolding.model.books.rows
+    if any(rows.get(hold_key(of, name)) is None for of, name in ended):
+        labels.add("a hold's row goes")
     return labels
 
 
@@ -174,6 +220,14 @@ EXPECTED = {
     *("terminated", "policy expire", "policy refund", "policy to_account", "under a contract"),
     *("negative overage", "top-up failed", "unauthorised"),
     *("quick", "quick overage", "not quick"),
+    *("held", "released", "a hold expires", "all captured", "a part captured", "due: hold"),
+    *("refused: insufficient_credits", "refused: unknown_hold", "refused: hold_ended"),
+    *("refused: exceeds_hold", "refused: below_consumed", "an id used again"),
+    *("captured of what was expired", "released of what was expired"),
+    *("captured of what was voided", "released of what was voided"),
+    *("captured of what was refunded", "released of what was refunded"),
+    *("a contract's hold captured", "quick beside a hold", "not quick beside a hold"),
+    *("a hold ends as its grant does", "a hold's row goes"),
 }
 """Of `due:`, what alerts name as their cause: ends of periods, top-ups, notices of expiry."""
 

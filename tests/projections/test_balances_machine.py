@@ -225,6 +225,11 @@ class Machine(RuleBasedStateMachine):
         """Terms or tags change."""
         self._do(act)
 
+    @rule(act=st.one_of(histories.HOLD, histories.END_HOLD))
+    def hold(self, act: Act) -> None:
+        """Credits are held, captured, released."""
+        self._do(act)
+
     @rule(act=histories.VOID)
     def void(self, act: Act) -> None:
         """Usage is voided."""
@@ -304,7 +309,7 @@ def test_the_machine_meets_what_it_is_there_for() -> None:
 MET: Final = {
     *("LINE", "UNRATED no_rate", "REFUSED unknown_usage"),
     *("a void", "a crossing of a volume that gives back", "a line of a contract"),
-    *("consumed", "overage", "rolled_over", "voided", "settled"),
+    *("consumed", "overage", "rolled_over", "voided", "settled", "held", "released"),
     *("credits.balance.low", "credits.balance.recovered", "credits.limit.reached"),
     *("credits.overage.capped", "credits.overage.due", "credits.topup.requested"),
 }

@@ -156,6 +156,27 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
+def _with_own_fees(fields: dict[str, Any], number: int) -> dict[str, Any]:
+    for fee in fields.get("fees", ()):
+        fee["id"] = f"f{number}"
+    return fields
+
+
+@st.composite
+def about_holds(draw: st.DrawFn, number: int, contracts: list[str]) -> dict[str, Any]:
+    """Credits are held, or one of three holds is ended."""
+    common = {"account": "acme", "kind": "place_hold", "id": f"h{number % 3}"}
+    if draw(st.sampled_from((True, True, False))):
+        return common | {
+            "product": draw(st.sampled_from(tuple(PRODUCTS))),
+            "amount": draw(amounts),
+            "contract": draw(st.sampled_from((None, *contracts))),
+            "expires_in": draw(st.sampled_from(("PT1H", "PT5H", "P3D"))),
+        }
+    kind = draw(st.sampled_from(("capture_hold", "release_hold")))
+    return common | {"kind": kind, "id": f"e{number}", "hold": f"h{draw(st.integers(0, 2))}"}
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Documents, usage, voids and ticks of one account in any order."""
@@ -165,14 +186,12 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     contracts: list[str] = []
     for number in range(draw(st.integers(5, 30))):
         now += draw(st.sampled_from((0, 1, 1, 5, 30))) * HOUR
-        match draw(st.integers(0, 14)):
+        match draw(st.integers(0, 18)):
             case 0:
                 rows.append(document(now, account(time_zone=zone, **draw(terms()))))
             case 1:
                 contracts.append(f"k{number}")
-                fields = draw(terms())
-                for fee in fields.get("fees", ()):
-                    fee["id"] = f"f{number}"
+                fields = _with_own_fees(draw(terms()), number)
                 rows.append(
                     document(
                         now,
@@ -221,6 +240,8 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
                     "policy": draw(st.sampled_from(("expire", "to_account"))),
                 }
                 rows.append(document(now, command))
+            case 8 | 9 | 10:
+                rows.append(document(now, draw(about_holds(number, contracts))))
             case _:
                 late = draw(st.sampled_from((0, 0, 1, 3, 50))) * HOUR
                 product = draw(st.sampled_from((*PRODUCTS, "unknown")))
@@ -331,3 +352,19 @@ def test_what_is_due_by_then_is_done_in_the_copy() -> None:
     after = Question("acme", "unit", 2 * 10**9, START + 2 * HOUR, START + 2 * HOUR)
     assert world.check(before) == Check(None, 10 * 10**9, 10**9, 0)
     assert world.check(after) == Check(None, 0, 10**9, 10**9)
+
+
+def test_what_is_held_is_not_there_until_its_time_is_over() -> None:
+    """In the copy too a hold ends before the journal time of the answer."""
+    world = World()
+    effective = format_instant(START)
+    grant = {"kind": "Grant", "id": "g", "account": "acme", "type": "promotional", "amount": "10"}
+    hold = {"kind": "place_hold", "id": "h", "account": "acme", "product": "unit", "amount": "9.5"}
+    documents = (account(overage={"mode": "block"}), {**grant, "effective_at": effective}, hold)
+    for row in (*catalog(START), *(document(START, fields) for fields in documents)):
+        world.take(row)
+    quarter = 15 * 60_000_000
+    before = Question("acme", "unit", 2 * 10**9, START, START + quarter - 1)
+    after = Question("acme", "unit", 2 * 10**9, START, START + quarter)
+    assert world.check(before) == Check("block", 500_000_000, 10**9, 500_000_000)
+    assert world.check(after) == Check(None, 10 * 10**9, 10**9, 0)

@@ -27,16 +27,23 @@ STAGE = "counting"
 
 
 class CountingFold:
-    """Counts records by their first letter: the smallest fold there is."""
+    """Counts records by their first letter: the smallest fold there is. `a!` forgets the `a`s."""
 
     def __init__(self, _partition: int, _position: Position, rows: RowReader) -> None:
         self._rows, self._counts = rows, dict[str, int]()
         self._changed: dict[str, bytes] = {}
+        self._gone: dict[str, None] = {}
 
     def apply(self, records: Sequence[Record]) -> list[Output]:
         """Count."""
         for _, value in records:
             key = value[:1].decode()
+            if value[1:] == b"!":
+                self._counts[key] = 0
+                self._changed.pop(key, None)
+                self._gone[key] = None
+                continue
+            self._gone.pop(key, None)
             if key not in self._counts:
                 held = self._rows.read([key])[0]
                 self._counts[key] = int(held or b"0")
@@ -47,7 +54,8 @@ class CountingFold:
     def take_changes(self) -> Changes:
         """What changed since the last call."""
         changed, self._changed = self._changed, {}
-        return Changes(changed)
+        gone, self._gone = self._gone, {}
+        return Changes(changed, gone=list(gone))
 
     def advance(self, position: Position) -> Position:
         """Nothing of its own."""
@@ -128,6 +136,16 @@ def test_the_same_log_gives_byte_identical_rows(deployment: Deployment) -> None:
     assert deployment.builder.rebuild(0) == Rebuilt(STAGE, 0, 3, 2)
     assert deployment.rows() == {"a": b"2", "b": b"1"}
     assert deployment.snapshots.take(0, STAGE).namespace == "2"
+
+
+def test_a_row_that_went_is_not_there_again(deployment: Deployment) -> None:
+    """Nor counted, nor reported as different; one that came back is."""
+    deployment.write("a", "b", "a!", "b!", "b")
+    deployment.worker().work()
+    assert deployment.rows() == {"b": b"1"}
+
+    assert deployment.builder.rebuild(0) == Rebuilt(STAGE, 0, 5, 1)
+    assert deployment.rows() == {"b": b"1"}
 
 
 def test_what_was_wrong_is_reported_and_mended(deployment: Deployment) -> None:

@@ -79,6 +79,15 @@ def test_a_commit_without_changes_is_one(keeper: Keeper) -> None:
     assert keeper.due(1 << 60) == []
 
 
+def test_a_row_goes_with_what_is_due_of_it_and_may_come_back(keeper: Keeper) -> None:
+    keeper.put(changes({"a": b"1", "b": b"2"}, {"a": (None, 5), "b": (None, 5)}))
+    keeper.put(Changes({"c": b"3"}, {"a": (5, None)}, ["a", "never there"]))
+    assert keeper.read(["a", "b", "c"]) == [None, b"2", b"3"]
+    assert keeper.due(9) == ["b"]
+    keeper.put(changes({"a": b"4"}))
+    assert keeper.read(["a"]) == [b"4"]
+
+
 def test_keys_and_values_are_any_text_and_any_bytes(keeper: Keeper) -> None:
     every_byte = bytes(range(256))
     rows = {"q:ü|p|{}|-5": every_byte, "a:1 2": b"\r\n", "": b"no name", "\U0001f4a7": b"\0"}
@@ -112,6 +121,8 @@ def test_many_rows_are_one_commit(keeper: Keeper, count: int) -> None:
     assert len(keeper.due(count)) == count
     keeper.put(changes(rows, {key: (n, None) for n, key in enumerate(rows)}))
     assert keeper.due(count) == []
+    keeper.put(Changes(gone=list(rows)))
+    assert keeper.read(list(rows)) == [None] * count
 
 
 def test_big_values_are_kept_whole(keeper: Keeper) -> None:
@@ -140,7 +151,10 @@ def cache(keeper: Keeper) -> Rows[_Row]:
 
 
 _step = st.tuples(
-    st.sampled_from("abcde"), st.integers(0, 9), st.none() | st.integers(0, 5), st.booleans()
+    st.sampled_from("abcde"),
+    st.integers(0, 9) | st.none(),
+    st.none() | st.integers(0, 5),
+    st.booleans(),
 )
 
 
@@ -148,9 +162,9 @@ _step = st.tuples(
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(_step, max_size=20))
 def test_both_keepers_give_the_same_through_the_cache(
-    redis_url: str, topic_prefix: str, steps: list[tuple[str, int, int | None, bool]]
+    redis_url: str, topic_prefix: str, steps: list[tuple[str, int | None, int | None, bool]]
 ) -> None:
-    """Rows change and their due instants move, batch by batch, with and without a cache."""
+    """Rows change, go and come back, their due instants move, batch by batch, cached and not."""
     with redis.Redis.from_url(redis_url) as client:
         for key in client.scan_iter(f"{topic_prefix}*"):
             client.delete(key)
@@ -162,7 +176,10 @@ def test_both_keepers_give_the_same_through_the_cache(
         for key, value, due, commit in steps:
             for rows in caches:
                 rows.load([key])
-                rows.put(key, _Row(value, due))
+                if value is None:
+                    rows.remove(key)
+                else:
+                    rows.put(key, _Row(value, due))
             assert caches[0].due(3) == caches[1].due(3)
             if commit:
                 taken = [rows.take_changes() for rows in caches]
@@ -191,3 +208,18 @@ def test_a_row_of_a_pending_commit_is_not_evicted(keeper: Keeper) -> None:
     keeper.put(rows.take_changes())
     rows.evict(0, {})
     assert keeper.read(["a", "b"]) == [b"5,", b"6,"]
+
+
+def test_a_row_that_went_stays_away_while_its_commit_is_pending(keeper: Keeper) -> None:
+    """Though what keeps the rows has it still, and still says that something of it is due."""
+    keeper.put(changes({"a": b"1,5"}, {"a": (None, 5)}))
+    rows = cache(keeper)
+    assert rows.due(5) == ["a"]
+    rows.remove("a")
+    pending = rows.take_changes()
+    assert (pending.rows, pending.gone, pending.due) == ({}, ["a"], {"a": (5, None)})
+    rows.evict(0, dict.fromkeys(pending.gone))
+    assert (rows.get("a"), rows.due(5)) == (None, [])
+    keeper.put(pending)
+    rows.evict(0, {})
+    assert (rows.get("a"), rows.due(5), keeper.read(["a"])) == (None, [], [None])

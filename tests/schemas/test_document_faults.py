@@ -367,6 +367,20 @@ COMMANDS = [
     (command("settle_overage", contract="", amount="1"), "contract"),
     (command("top_up_failed"), "request"),
     (command("top_up_failed", request="r", grant="g1"), "grant"),
+    (command("place_hold", amount="1"), "product"),
+    (command("place_hold", product="p"), "amount"),
+    (command("place_hold", product="p", amount="0"), "amount"),
+    (command("place_hold", product="p", amount="-1"), "amount"),
+    (command("place_hold", product="p", amount="1", expires_in="PT"), "expires_in"),
+    (command("place_hold", product="p", amount="1", expires_in="PT0S"), "expires_in"),
+    (command("place_hold", product="p", amount="1", expires_in="P7DT1S"), "expires_in"),
+    (command("place_hold", product="p", amount="1", expires_in="P1M"), "expires_in"),
+    (command("place_hold", product="p", amount="1", grant="g1"), "grant"),
+    (command("capture_hold", amount="1"), "hold"),
+    (command("capture_hold", hold="h 1"), "hold"),
+    (command("capture_hold", hold="h1", amount="0"), "amount"),
+    (command("release_hold"), "hold"),
+    (command("release_hold", hold="h1", amount="1"), "amount"),
 ]
 
 

@@ -149,6 +149,11 @@ WHOLE = [
     command("set_seats", contract="c1", seats=0),
     command("settle_overage", amount="12.5", reference="invoice 7"),
     command("top_up_failed", request="r", reason="card declined"),
+    command("place_hold", product="p", amount="0.000000001", contract="c1", expires_in="PT1S"),
+    command("place_hold", product="p", amount="1", expires_in="P7D"),
+    command("capture_hold", hold="h1"),
+    command("capture_hold", hold="h1", amount="2.5"),
+    command("release_hold", hold="h1"),
 ]
 RAW = [
     (b"", "malformed_json"),

@@ -57,6 +57,30 @@ def command(chance: Random, account: str, name: str, now: int, sent: list[Fields
     return chance.choice(choices)
 
 
+def hold(chance: Random, account: str, name: str, placed: list[str]) -> Fields:
+    """Credits are held, or one of the last holds is ended: perhaps twice, or too late."""
+    base: Fields = {"id": name, "account": account}
+    if not placed or chance.random() < 0.5:
+        amount = chance.choice(("0.5", "2", "6", "25"))
+        found = {
+            "kind": "place_hold",
+            "product": chance.choice(documents.METERED),
+            "amount": amount,
+        }
+        if chance.random() < 0.6:
+            found["expires_in"] = chance.choice(("PT1S", "PT5M", "PT3H", "P2D"))
+        if chance.random() < 0.15:
+            found["contract"] = chance.choice(("c1", "c2"))
+        if placed and chance.random() < 0.1:
+            found["id"] = chance.choice(placed)
+        return base | found
+    found = {"kind": chance.choice(("capture_hold", "capture_hold", "release_hold"))}
+    found["hold"] = chance.choice(placed[-4:])
+    if found["kind"] == "capture_hold" and chance.random() < 0.5:
+        found["amount"] = chance.choice(("0.1", "0.5", "2", "30"))
+    return base | found
+
+
 def _backfill(chance: Random, account: str, now: int) -> Fields:
     event: Fields = {
         "specversion": "1.0",

@@ -9,6 +9,7 @@ from tests.simulation.clock import HOUR
 from tests.simulation.terms import Fields
 
 EVENT_TYPES: Final = ("llm", "llm", "llm", "call", "store", "session", "unknown")
+METERED: Final = ("tokens", "calls", "gold", "storage", "users")
 FROM: Final = parse_instant("2026-03-01T00:00:00Z")
 POISON: Final = (
     b"\xff\xfe",

@@ -139,10 +139,14 @@ def _store(state: State, keys: Sequence[str], args: Arguments) -> Any:
         state.remember(keys)
         written, rest = _counted(rest)
         gone, rest = _counted(rest)
+        past, rest = _counted(rest)
         come, _ = _counted(rest)
-        held.setdefault(rows, {}).update(zip(written[::2], written[1::2], strict=True))
+        stored = held.setdefault(rows, {})
+        stored.update(zip(written[::2], written[1::2], strict=True))
+        for key in gone:
+            stored.pop(key, None)
         index: set[bytes] = held.setdefault(due, set())
-        index.difference_update(gone)
+        index.difference_update(past)
         index.update(come[1::2])
         held[position] = target
         return b"committed"

@@ -20,7 +20,16 @@ from processors.admission.owned import Owned
 from processors.rating import stage as rating
 from processors.rating.columnar import rate
 from projections import rows
-from projections.balances import authorise, burn, drawing, due, lifecycle, measures, reference
+from projections.balances import (
+    authorise,
+    burn,
+    drawing,
+    due,
+    holds,
+    lifecycle,
+    measures,
+    reference,
+)
 from projections.balances import stage as balances
 from projections.balances.columnar import fold
 from projections.fold import outbox, position, stage
@@ -188,6 +197,14 @@ DOMAIN: Final[dict[str, Change]] = {
     ),
     "what a key drained comes back": altered(
         drawing._pay, "tally.drawn.pop(part.grant.id, 0) + part.amount", "0"
+    ),
+    "what is held is not spent": altered(
+        burn.spendable, "return grant.free if", "return grant.remaining if"
+    ),
+    "a hold ends with its time": altered(due.items, "if row.holds_until is not None:", "if False:"),
+    "a hold holds all or nothing": altered(holds.place, "if short:", "if False:"),
+    "what a hold frees follows its grant": altered(
+        holds._end, "follow(row, grant, amount - taken, step)", "pass"
     ),
 }
 

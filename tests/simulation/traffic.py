@@ -44,6 +44,7 @@ class Traffic:
         self._sent: list[Fields] = []
         self._number = 0
         self._ends: list[tuple[str, int]] = []
+        self._holds: list[tuple[str, str]] = []
         self._kinds = swarm(
             chance,
             {
@@ -54,6 +55,7 @@ class Traffic:
                 self._command: 16,
                 self._void: 8,
                 self._missed: 6,
+                self._hold: 14,
                 self._update: 4,
             },
         )
@@ -176,6 +178,14 @@ class Traffic:
         account = self._chance.choice(self.accounts)
         sent = [event for event in self._sent if event["subject"] == account]
         fields = commands.command(self._chance, account, self._id("d"), self._now, sent)
+        self._document(fields, note)
+
+    def _hold(self, note: Note) -> None:
+        account = self._chance.choice(self.accounts)
+        placed = [name for of, name in self._holds if of == account]
+        fields = commands.hold(self._chance, account, self._id("h"), placed)
+        if fields["kind"] == "place_hold":
+            self._holds.append((account, fields["id"]))
         self._document(fields, note)
 
     def _update(self, note: Note) -> None:

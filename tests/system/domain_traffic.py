@@ -110,6 +110,35 @@ class Business:
                 made.append(self._grant(number, "answer", "40", request="wallet-1"))
         return made
 
+    def holds(self) -> list[Document]:
+        """Credits are held: for a second, for long, more than there are, twice under one id."""
+        made: list[Document] = []
+        for number in range(ACCOUNTS):
+            wanted = {"product": "calls", "amount": "0.5"}
+            for name, lasts in (("soon", "PT1S"), ("long", "PT1H"), ("longer", "P1D")):
+                made.append(self._hold(number, name, expires_in=lasts, **wanted))
+            made.append(self._hold(number, "much", product="calls", amount="100000000"))
+            made.append(self._hold(number, "long", product="calls", amount="0.25"))
+            made.append(self._hold(number, "odd", product="absent", amount="1"))
+        return made
+
+    def captures(self) -> list[Document]:
+        """Holds are captured and released: in part, whole, too much, again, and too late."""
+        made: list[Document] = []
+        for number in range(ACCOUNTS):
+            made.append(self._command("capture_hold", number, hold="long", amount="7"))
+            made.append(self._command("capture_hold", number, hold="long", amount="0.125"))
+            made.append(made[-1])
+            made.append(self._command("release_hold", number, hold="long"))
+            made.append(self._command("capture_hold", number, hold="soon"))
+            made.append(self._command("release_hold", number, hold="absent"))
+            if number % 2:
+                made.append(self._command("release_hold", number, hold="longer"))
+        return made
+
+    def _hold(self, number: int, name: str, **fields: str) -> Document:
+        return {**self._command("place_hold", number, **fields), "id": name}
+
     def corrections(self) -> list[Document]:
         """What was unpriced gets a price and is replayed; usage is voided and backfilled."""
         priced = {"product": "exports", "price": {"model": "flat", "price": "0.9"}}

@@ -36,12 +36,17 @@ POSTINGS: Final = {
     postings.RECEIVED,
     postings.VOIDED,
     postings.REFUNDED,
+    postings.HELD,
+    postings.RELEASED,
 }
 REASONS: Final = {
     Reason.BELOW_CONSUMED,
     Reason.CONFLICT,
     Reason.DUPLICATE,
+    Reason.EXCEEDS_HOLD,
     Reason.EXCEEDS_OVERAGE,
+    Reason.HOLD_ENDED,
+    Reason.INSUFFICIENT_CREDITS,
     Reason.INVALID_DOCUMENT,
     Reason.NEGATIVE_QUANTITY,
     Reason.OUT_OF_ORDER,
@@ -49,7 +54,9 @@ REASONS: Final = {
     Reason.UNKNOWN_ACCOUNT,
     Reason.UNKNOWN_CONTRACT,
     Reason.UNKNOWN_GRANT,
+    Reason.UNKNOWN_HOLD,
     Reason.UNKNOWN_PACK,
+    Reason.UNKNOWN_PRODUCT,
     Reason.UNKNOWN_REQUEST,
 }
 
@@ -57,7 +64,7 @@ REASONS: Final = {
 def test_what_workers_made_of_the_journal_is_what_simulate_prints_of_it(
     servers: Servers, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """Contracts, amendments, tiers, recurring grants, fees, limits, top-up, and corrections."""
+    """Contracts, amendments, tiers, recurring grants, fees, limits, top-up, holds, corrections."""
     print(f"DRAWDOWN_TEST_SEED={SEED}")
     outcomes = []
     with running(servers, topic_prefix, tmp_path, tick_idle_seconds="2") as pipeline:
@@ -81,12 +88,14 @@ def happen(pipeline: Pipeline, business: Business) -> None:
     pipeline.apply(business.amendments())
     send(pipeline, business)
     pipeline.apply(business.payments())
+    pipeline.apply(business.holds())
     send(pipeline, business)
     pipeline.wait_until_settled(SETTLE_SECONDS)
     pipeline.apply(business.voids(VOIDS))
     pipeline.apply(business.corrections())
     send(pipeline, business)
     pipeline.apply(business.endings())
+    pipeline.apply(business.captures())
     send(pipeline, business)
     pipeline.wait_until_settled(SETTLE_SECONDS)
 

@@ -54,6 +54,16 @@ def audit_burning(
         yield f"it owes, and {short} could pay"
 
 
+def able_at_least(line: Row, holdings: Holdings, terms: Terms) -> Fraction:
+    """What the grants whose terms a document tells can pay for a line; others may add to it."""
+    able = Fraction(0)
+    for name, held in holdings.of[line["account"]].items():
+        grant = terms.told(line["account"], name)
+        if grant is not None and held.ended is None:
+            able += _spendable(line, name, grant, held, terms)
+    return able
+
+
 def _spendable(line: Row, name: str, grant: Fields, held: Held, terms: Terms) -> Fraction:
     """At event time; what has expired, while the account's grace lasts."""
     time, expires = line["time"], grant.get("expires_at")
@@ -62,7 +72,7 @@ def _spendable(line: Row, name: str, grant: Fields, held: Held, terms: Terms) ->
     if time >= end or not terms.may_pay(name, *scope):
         return Fraction(0)
     if held.ended is None:
-        return held.left
+        return held.free
     grace = max(int(text[2:-1]) for text in terms.graces[line["account"]]) * _HOUR
     if held.ended != "expired" or line["at"] >= end + grace:
         return Fraction(0)

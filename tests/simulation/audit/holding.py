@@ -14,13 +14,15 @@ TAKES: Final = {"consumed", "repaid", "expired", "rolled_over", "voided", "refun
 BEGINS: Final = {"issued", "received"}
 _USES: Final = {"consumed", "reopened", "repaid"}
 _ENDS: Final = {"expired", "voided", "refunded"}
+_RESERVES: Final = {"held": 1, "released": -1}
 
 
 @dataclass
 class Held:
     """One grant by its postings: what is left of it, has expired, and was used.
 
-    `number` counts the grants as they were issued, `ended` is the posting that ended it.
+    `held` is the part of what is left that holds reserve, `number` counts the grants as they were
+    issued, `ended` is the posting that ended it.
     """
 
     number: int = 0
@@ -28,6 +30,7 @@ class Held:
     left: Fraction = Fraction(0)
     expired: Fraction = Fraction(0)
     used: Fraction = Fraction(0)
+    held: Fraction = Fraction(0)
     ended: str | None = None
     rolled: bool = False
 
@@ -46,11 +49,21 @@ class Held:
             self.expired -= amount
         if posting in _USES:
             self.used += amount
+        self.held += amount * _RESERVES.get(posting, 0)
 
     @property
     def sound(self) -> bool:
-        """Never more leaves than came, nor more is reopened than expired."""
-        return min(self.left, self.expired, self.used) >= 0
+        """Never more leaves than came, nor more is reopened than expired, nor held than is left.
+
+        Of a grant that has ended only what is held is left.
+        """
+        ended = self.ended is None or self.left == self.held
+        return min(self.free, self.held, self.expired, self.used) >= 0 and ended
+
+    @property
+    def free(self) -> Fraction:
+        """What is left and not held."""
+        return self.left - self.held
 
 
 class Holdings:
@@ -65,7 +78,7 @@ class Holdings:
         grants = self.of[row["account"]]
         held = grants.setdefault(row["grant"], Held(len(grants)))
         held.post(row["posting"], Fraction(row["amount"]))
-        if (row["posting"] in ADDS) == (row["amount"] > 0):
+        if (row["posting"] in ADDS | {"released"}) == (row["amount"] > 0):
             self.rose.add(row["account"])
 
     def began(self, account: str, since: int, clock: int, terms: Terms) -> bool:

@@ -11,6 +11,7 @@ from tests.simulation.audit.burning import audit_burning
 from tests.simulation.audit.holding import BEGINS, Held, Holdings
 from tests.simulation.audit.prices import rounded
 from tests.simulation.audit.reading import Logs, Row
+from tests.simulation.audit.reserving import Reserving
 from tests.simulation.audit.returning import Tallies
 from tests.simulation.audit.rolling import audit_rolling
 from tests.simulation.audit.telling import Told
@@ -32,6 +33,7 @@ class LedgerAudit:
         self._holdings = Holdings()
         self._told = Told(logs.alerts)
         self._tallies = Tallies()
+        self._holds = Reserving()
         self._next = 0
         self._paid: dict[tuple[int, int, int], list[Row]] = defaultdict(list)
         for row in logs.ledger:
@@ -44,6 +46,7 @@ class LedgerAudit:
             place = (row["journal_offset"], row["row"], row["ordinal"])
             if row["kind"] == RatedKind.LINE:
                 yield from self._paying(place, row, terms)
+            yield from (f"{place}: {fault}" for fault in self._reserving(place, row, terms))
             touched = self._post_before((*place[:2], place[2] + 1 << ORDINAL_BITS))
             if row["kind"] in {RatedKind.LINE, RatedKind.DOCUMENT} and row["account"] is not None:
                 touched.add(row["account"])
@@ -82,6 +85,17 @@ class LedgerAudit:
             faults = audit_burning(line, postings, self._holdings, terms)
             yield from (f"{place} {line['account']}: {fault}" for fault in faults)
         yield from (f"{place}: {fault}" for fault in self._tallies.of(line, postings))
+
+    def _reserving(self, place: tuple[int, int, int], row: Row, terms: Terms) -> Iterator[str]:
+        """Holds end, and then one may be placed."""
+        postings = self._paid.get(place, [])
+        document = {} if row["kind"] != RatedKind.DOCUMENT else json.loads(row["data"])
+        yield from self._holds.ends(row, postings, document)
+        if document.get("kind") == "place_hold":
+            held = [posting for posting in postings if posting["posting"] == "held"]
+            until = held[0]["ordinal"] if held else place[2] + 1 << ORDINAL_BITS
+            self._post_before((*place[:2], until))
+            yield from self._holds.placed(row, held, document, self._holdings, terms)
 
     def _line(self, line: Row, postings: list[Row], terms: Terms) -> Iterator[str]:
         cost = Fraction(line["cost"])

@@ -28,9 +28,9 @@ def _rolling(grant: Fields, held: Held) -> Fraction:
     rule = grant.get("rollover")
     if not rule or rule["mode"] == "none":
         return Fraction(0)
-    amount = held.left
+    amount = held.free
     if "percent" in rule:
-        base = held.issued if rule.get("of") == "issued" else held.left
+        base = held.issued if rule.get("of") == "issued" else held.free
         amount = min(amount, rounded(base * Fraction(rule["percent"]) / 100))
     amount = min(amount, Fraction(rule.get("cap", amount)))
     return amount if amount >= Fraction(rule.get("threshold", 0)) else Fraction(0)

@@ -57,7 +57,7 @@ class Told:
         plain = terms.plain(account)
         depleted = sum(event["type"] == _DEPLETED for event in events)
         above, since = self._before.get(account, (False, 0))
-        now = self._before[account] = (any(held.left for held in active), clock)
+        now = self._before[account] = (any(held.free for held in active), clock)
         rose = account in holdings.rose or holdings.began(account, since, clock, terms)
         holdings.rose.discard(account)
         if not plain:
@@ -87,7 +87,7 @@ def _low(
 
 def _beyond(measure: str, threshold: Fraction, active: list[Held]) -> bool:
     issued = sum(held.issued for held in active)
-    left = sum(held.left for held in active)
+    left = sum(held.free for held in active)
     if measure == "remaining_amount":
         return left <= threshold
     if measure == "remaining_percent":
