@@ -9,6 +9,7 @@ import typer
 
 import ingest.commands
 import ingest.gateway.commands
+import projections.api.commands
 from deploy import up
 from deploy.acl import command as acl
 from deploy.corrections import command as corrections
@@ -85,6 +86,7 @@ demo.register(app)
 simulate.register(app)
 ingest.commands.register(app, settings)
 ingest.gateway.commands.register(app, settings)
+projections.api.commands.register(app, settings)
 reading.register(app, settings)
 corrections.register(app, settings)
 

@@ -54,8 +54,12 @@ class Settings(AccessSettings):
     gateway_host: str = Field("127.0.0.1", description="where `drawdown gateway` listens")
     gateway_port: int = Field(8888, ge=0, le=65535)
     gateway_keys: Path | None = Field(
-        None, description="file of API keys (`drawdown keys`); without it: loopback only, no keys"
+        None,
+        description="file of API keys (`drawdown keys`), of the gateway and the API; without it:"
+        " loopback only, no keys",
     )
+    api_host: str = Field("127.0.0.1", description="where `drawdown api` listens")
+    api_port: int = Field(8889, ge=0, le=65535)
     member: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of this worker")
 
     @model_validator(mode="after")

@@ -11,6 +11,9 @@ from typing import Any, Final, Protocol, cast
 import redis
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -111,6 +114,20 @@ def check_partitions(client: redis.Redis, key_prefix: str, partitions: int) -> N
             " partitions cannot be added, see deploy/README.md"
         )
         raise ConfigurationError(message)
+
+
+def live_redis_client(store: Redis) -> AsyncRedis:
+    """A client for an event loop: a connection that was closed is opened again, once a call."""
+    access = redis_access(store)
+    return AsyncRedis.from_url(
+        access.url,
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+        driver_info=None,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        **access.options(),
+    )
 
 
 def check_eviction(client: redis.Redis) -> None:

@@ -1,0 +1,114 @@
+"""Bodies of requests: bounded, strict, and exact; no float is made of a number."""
+
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+import msgspec
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
+
+from projections.api.problems import invalid
+from projections.web.problem import Problem
+from schemas.documents import MAX_DOCUMENT_BYTES, load_json
+from schemas.errors import DocumentError
+from schemas.reasons import Reason, Refusal
+from schemas.yaml import load_yaml
+
+JSON: Final = "application/json"
+YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_body(request: Request) -> bytes:
+    """The bytes of the body. Raises Problem 413 beyond MAX_DOCUMENT_BYTES, 415 for encoded ones."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected a body without encoding")
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_DOCUMENT_BYTES:
+                detail = f"the body is larger than {MAX_DOCUMENT_BYTES} bytes"
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body ended early") from None
+    return bytes(body)
+
+
+def media_type(request: Request) -> str:
+    """What the body is said to be."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_json(request: Request) -> None:
+    """Raises Problem 415 for a body that is not said to be JSON."""
+    if (media := media_type(request)) != JSON:
+        detail = f"content type {media[:100]!r}: expected {JSON}"
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+
+
+def loaded(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON value of a body, numbers as they came. Raises Problem 400."""
+    value = load_json(raw)
+    if isinstance(value, Refusal):
+        raise malformed(value)
+    return value
+
+
+async def read_model(request: Request, model: type[M], empty: bytes = b"") -> M:
+    """The body as a model; `empty` stands for no body. Raises Problem 400, 413, 415, 422."""
+    raw = await read_body(request)
+    if raw or not empty:
+        check_json(request)
+    return modelled(loaded(raw or empty), model)
+
+
+def modelled(value: Any, model: type[M]) -> M:  # noqa: ANN401 - any JSON value
+    """The value as a model. Raises Problem 422 with each fault and its path."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = [
+            {"path": ".".join(map(str, fault["loc"])), "detail": fault["msg"]}
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise invalid("the body is not as expected", faults=faults) from None
+
+
+async def read_documents(request: Request) -> list[Any]:
+    """The documents of a body: one, or a list, as JSON; or YAML, as `drawdown apply` takes it.
+
+    Raises Problem 400, 413, 415.
+    """
+    media = media_type(request)
+    if media in YAML:
+        return _of_yaml(await read_body(request))
+    check_json(request)
+    value = loaded(await read_body(request))
+    return value if isinstance(value, list) else [value]
+
+
+def raw_member(raw: bytes, name: str) -> bytes | None:
+    """The bytes of a member of a JSON object that `loaded` took."""
+    member = _members.decode(raw).get(name)
+    return None if member is None else bytes(member)
+
+
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _of_yaml(raw: bytes) -> list[Any]:
+    try:
+        return load_yaml(raw.decode())
+    except UnicodeDecodeError as error:
+        raise malformed(Refusal(Reason.NOT_UTF8, str(error))) from None
+    except DocumentError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not YAML: {error}") from None
+
+
+def malformed(refusal: Refusal) -> Problem:
+    """A body that is no value at all."""
+    too_large = refusal.reason is Reason.TOO_LARGE
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else HTTPStatus.BAD_REQUEST
+    return Problem(status, f"the body: {refusal.detail}", more={"reason": str(refusal.reason)})

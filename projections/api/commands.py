@@ -1,0 +1,24 @@
+"""`drawdown api`."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+import typer
+
+from projections.api.server import ApiSettings, run_api
+
+
+def register(app: typer.Typer, settings: Callable[[], ApiSettings]) -> None:
+    """Add the command to `app`."""
+
+    @app.command("api")
+    def api() -> None:
+        """Serve balances, contracts, the ledger, checks, documents and holds over HTTP."""
+        logging.basicConfig(
+            stream=sys.stderr,
+            level=logging.INFO,
+            format="%(asctime)s api %(levelname)s %(message)s",
+            force=True,
+        )
+        run_api(settings())

@@ -1,0 +1,89 @@
+"""The API's process: connections, the tail of refusals, uvicorn; until SIGTERM or Ctrl-C."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from projections.access import Kafka, Redis
+from projections.api.app import build_app
+from projections.api.refusals import Refusals
+from projections.api.rows import LiveRows
+from projections.api.sending import CONFIGURATION, MOST_PENDING, Sending
+from projections.api.service import Service
+from projections.api.watch import Watch
+from projections.confirming import ConfirmingProducer
+from projections.fold.connection import live_redis_client
+from projections.fold.log import Log
+from projections.web.access import Access
+from projections.web.server import open_keys, serve
+from schemas.errors import ConfigurationError
+from schemas.topics import CATALOG, CREDITS, JOURNAL
+
+log = logging.getLogger("drawdown")
+_MOST_CONNECTIONS: Final = 5_000
+_GARBAGE: Final = (50_000, 20, 20)
+
+
+class ApiSettings(Protocol):
+    """Where to listen, what to read. `gateway_keys` is the file of keys; None: loopback only."""
+
+    topic_prefix: str
+    key_prefix: str
+    api_host: str
+    api_port: int
+    gateway_keys: Path | None
+
+    @property
+    def kafka_access(self) -> Kafka: ...  # noqa: D102 - says it all
+    @property
+    def redis_access(self) -> Redis: ...  # noqa: D102 - says it all
+
+
+def run_api(settings: ApiSettings) -> None:
+    """Serve until stopped; what is under way is answered first.
+
+    Raises ConfigurationError and LogUnavailable before it serves.
+    """
+    access = Access(open_keys("API", settings.api_host, settings.gateway_keys))
+    reading = Log(settings.kafka_access, settings.topic_prefix)
+    partitions = reading.partitions(JOURNAL.name)
+    if not partitions:
+        raise ConfigurationError("the topics do not exist yet: `drawdown topics` creates them")
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Service]:
+        async with _opened(settings, access, reading, partitions) as service:
+            yield service
+
+    log.info("serving the API at http://%s:%d/v1", settings.api_host, settings.api_port)
+    app = build_app(opening)
+    gc.collect()
+    gc.freeze()  # what lives as long as the process is not looked at again
+    gc.set_threshold(*_GARBAGE)
+    serve(app, settings.api_host, settings.api_port, _MOST_CONNECTIONS)
+
+
+@asynccontextmanager
+async def _opened(
+    settings: ApiSettings, access: Access, reading: Log, partitions: int
+) -> AsyncIterator[Service]:
+    """A service, for as long as it is served."""
+    producer = ConfirmingProducer(settings.kafka_access, MOST_PENDING, CONFIGURATION)
+    prefix = settings.topic_prefix
+    refusals = Refusals(settings.kafka_access, prefix)
+    client = live_redis_client(settings.redis_access)
+    await asyncio.to_thread(producer.connect, prefix + CREDITS.name, prefix + CATALOG.name)
+    await asyncio.to_thread(refusals.start, asyncio.get_running_loop())
+    rows = LiveRows(client, settings.key_prefix)
+    watch = Watch(rows)
+    sending = Sending(producer, prefix, partitions, rows, watch, refusals)
+    try:
+        yield Service(access, partitions, rows, watch, refusals, sending, reading)
+    finally:
+        refusals.stop()
+        await asyncio.to_thread(producer.close)
+        await client.aclose()
