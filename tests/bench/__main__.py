@@ -2,8 +2,8 @@
 
     python -m tests.bench [SECTION ...] [--events N] [--broker embedded|apache] [--report FOLDER]
 
-Sections: throughput (the default), latency, keys, recovery, growth, gateway, alternatives, or all.
-With fewer events each takes less than a minute or so. `alternatives` is of use on Apache Kafka
+Sections: throughput (the default), latency, keys, recovery, growth, gateway, api, alternatives, or
+all. With fewer events each takes less than a minute or so. `alternatives` is of use on Apache Kafka
 only: the others need transactions. Figures are printed as tables; `--report` keeps them, with a
 plot.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.bench import comparison, gateway, growth, keys, latency, recovery, throughput
+from tests.bench import api, comparison, gateway, growth, keys, latency, recovery, throughput
 from tests.bench.environment import environment
 from tests.bench.field import FIELD
 from tests.bench.report import markdown, write
@@ -30,6 +30,7 @@ SECTIONS: Final[dict[str, Callable[[Session], Section]]] = {
     "recovery": recovery.run,
     "growth": growth.run,
     "gateway": gateway.run,
+    "api": api.run,
     "alternatives": comparison.run,
 }
 
