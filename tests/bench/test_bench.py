@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import comparison, keys, latency, recovery, throughput
+from tests.bench import api, comparison, keys, latency, recovery, throughput
 from tests.bench.servers import Kind
 from tests.bench.session import Session
 
@@ -57,3 +57,12 @@ def test_a_key_takes_more_than_its_digest_and_less_than_a_key_of_its_own(session
     told = rows[-1]
     assert 27 < told["bytes a key, MEMORY USAGE"] < 60
     assert 27 < told["bytes a key, used_memory"] < 60
+
+
+def test_checks_and_holds_are_all_answered(session: Session) -> None:
+    plain, one, many, contended, rich = api.run(session).rows
+    for row in (plain, rich):
+        assert row["answers"] == 2_000
+        assert 0 < row["server p50"] <= row["server p99"]
+    assert (one["note"], many["note"]) == ("50 CREATED", "200 CREATED")
+    assert contended["answers"] == 100

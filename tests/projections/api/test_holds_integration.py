@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from deploy.servers.find import Servers
+from tests.projections.api.posting import post
 from tests.projections.api.process import api
 from tests.projections.api.world import World, account, catalog, world
 
@@ -23,10 +24,9 @@ PROCESSES: Final = 3
 AMOUNT: Final = 3
 CREDITS: Final = 1_000
 WINNERS: Final = CREDITS // AMOUNT
-_CONNECTIONS: Final = 300
 _AGAIN_SECONDS: Final = 0.2
 _GIVE_UP_SECONDS: Final = 400.0
-UNKNOWN: Final = httpx.codes.SERVICE_UNAVAILABLE
+UNKNOWN: Final = 503
 
 
 @pytest.fixture
@@ -130,17 +130,17 @@ def test_a_hold_outlives_every_process_and_ends_by_the_logs_clock(here: World) -
     here.pipeline.reconcile()
 
 
-async def _until_known(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+async def _until_known(address: str, path: str, body: object) -> tuple[int, Any]:
     """The answer, once it is known: what may have been applied is asked for again."""
     give_up = time.monotonic() + _GIVE_UP_SECONDS
     while True:
         try:
-            answer = await ask()
-        except httpx.TransportError:
-            answer = None
-        if answer is not None and answer.status_code != UNKNOWN:
-            return answer
-        assert time.monotonic() < give_up, answer and answer.text
+            status, told = await post(address, path, body)
+        except (OSError, EOFError) as error:
+            status, told = UNKNOWN, str(error)
+        if status != UNKNOWN:
+            return status, told
+        assert time.monotonic() < give_up, told
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
@@ -148,41 +148,33 @@ async def contend(
     addresses: list[str], meanwhile: Callable[[], None] | None
 ) -> tuple[Counter[int], list[str]]:
     """Every contender asks for a hold at once; statuses, and the ids of those that got one."""
-    limits = httpx.Limits(max_connections=_CONNECTIONS)
-    clients = [httpx.AsyncClient(base_url=each, timeout=60, limits=limits) for each in addresses]
 
     async def one(number: int) -> int:
-        client, name = clients[number % len(clients)], f"h{number}"
-        body = {"account": "acme", "product": "calls", "amount": str(AMOUNT), "id": name}
-        return (await _until_known(lambda: client.post("/v1/holds", json=body))).status_code
+        body = {"account": "acme", "product": "calls", "amount": str(AMOUNT), "id": f"h{number}"}
+        address = addresses[number % len(addresses)]
+        return (await _until_known(address, "/v1/holds", body))[0]
 
     contenders = [asyncio.create_task(one(number)) for number in range(CONTENDERS)]
     if meanwhile is not None:
         await asyncio.wait(contenders, return_when=asyncio.FIRST_COMPLETED)
         meanwhile()
     statuses = await asyncio.gather(*contenders)
-    for client in clients:
-        await client.aclose()
     won = [f"h{number}" for number, status in enumerate(statuses) if status == 201]
     return Counter(statuses), won
 
 
 async def finish(address: str, won: list[str]) -> Counter[str]:
     """Capture a third of the holds whole, a third in part, release the others; how each ended."""
-    limits = httpx.Limits(max_connections=_CONNECTIONS)
-    async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
 
-        async def one(number: int, name: str) -> str:
-            path, body = f"/v1/holds/acme/{name}", {"amount": "1"} if number % 3 else {}
-            verb = "release" if number % 3 == 2 else "capture"
-            given = {} if verb == "release" else body
-            answer = await _until_known(lambda: client.post(f"{path}/{verb}", json=given))
-            assert answer.status_code == httpx.codes.OK, answer.text
-            state: str = answer.json()["hold"]["state"]
-            return state
+    async def one(number: int, name: str) -> str:
+        verb = "release" if number % 3 == 2 else "capture"
+        body = {"amount": "1"} if number % 3 == 1 else {}
+        status, told = await _until_known(address, f"/v1/holds/acme/{name}/{verb}", body)
+        assert status == 200, told
+        state: str = told["hold"]["state"]
+        return state
 
-        ended = await asyncio.gather(*(one(at, name) for at, name in enumerate(won)))
-    return Counter(ended)
+    return Counter(await asyncio.gather(*(one(at, name) for at, name in enumerate(won))))
 
 
 @pytest.mark.parametrize("killed", [None, "balances"], ids=["undisturbed", "kill -9 of balances"])
