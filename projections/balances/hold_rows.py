@@ -71,10 +71,10 @@ class OpenHoldsRow:
 
 def hold_of(parts: list[Any]) -> HoldRow:
     """A hold of the values of its fields, out of JSON."""
-    *whole, slices, state, captured, ended_at, ended_by = parts
-    by = None if ended_by is None else (ended_by[0], ended_by[1])
-    pairs = [(name, amount) for name, amount in slices]
-    return HoldRow(*whole, pairs, state, captured, ended_at, by)
+    hold = HoldRow(*parts)
+    hold.slices = [(name, amount) for name, amount in hold.slices]
+    hold.ended_by = None if hold.ended_by is None else (hold.ended_by[0], hold.ended_by[1])
+    return hold
 
 
 def open_holds_of(parts: list[Any]) -> OpenHoldsRow:

@@ -9,7 +9,7 @@ from tests.rating import at, cuts, document, journal, rated_by_columns, rated_by
 
 NOW: Final = at("2026-03-15T12:00:00Z")
 METER: Final = {"event_type": "call", "aggregation": "count"}
-OPENING: Final = (
+OPENING: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "Product", "id": "p", "meter": METER},
     {"kind": "Account", "id": "a"},
     {"kind": "Contract", "id": "k", "account": "a", "starts_at": "2026-03-01T00:00:00Z"},

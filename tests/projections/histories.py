@@ -275,9 +275,28 @@ TICK = _act("tick")
 VOID = _act("void", which=_WHICH, part=st.sampled_from((1, 1, 2, 3)))
 AGAIN = _act("again", which=_WHICH)
 _OFTEN = (LINE,) * 6 + (LINES,) * 3 + (VOID, VOID, COMMAND, COMMAND, GRANT, GRANT, TICK)
-_OFTEN += (HOLD, HOLD, HOLD, END_HOLD, END_HOLD)
 _ACTS = st.one_of(*_OFTEN, SETTLE, CONTRACT, AMEND, TERMINATE, ACCOUNT, CATALOG, AGAIN)
 _PLAIN = st.builds(lambda: Act(0, "Account", {"terms": {"alerts": []}}))
+
+
+_END_GRANT = _act(
+    "command",
+    name=st.sampled_from(("void_grant", "refund_grant")),
+    which=_WHICH,
+    contract=st.none(),
+    amount=st.just("1"),
+    id=st.just("new"),
+)
+
+
+@st.composite
+def reservations(draw: st.DrawFn) -> list[Act]:
+    """Credits are held; something happens, perhaps their grants end; and perhaps the hold does."""
+    between = st.one_of(LINE, LINES, TICK, HOLD, _END_GRANT, TERMINATE, COMMAND)
+    acts = [draw(HOLD), *draw(st.lists(between, max_size=3))]
+    acts += draw(st.lists(END_HOLD, max_size=3))
+    account = draw(st.sampled_from(("a", "a", "a", "b")))
+    return [Act(act.gap, act.kind, {**act.fields, "account": account}) for act in acts]
 
 
 @st.composite
@@ -286,6 +305,9 @@ def histories(draw: st.DrawFn, longest: int = 24) -> list[Act]:
     opening = [draw(st.one_of(_PLAIN, ACCOUNT)), *draw(st.lists(CONTRACT, max_size=3))]
     opening += draw(st.lists(GRANT, min_size=1, max_size=3))
     rest = draw(st.lists(_ACTS, min_size=draw(st.sampled_from((1, 6, 12))), max_size=longest))
+    for acts in draw(st.lists(reservations(), max_size=2)):
+        place = draw(st.integers(0, len(rest)))
+        rest[place:place] = acts
     return [Act(0, act.kind, {**act.fields, "account": "a"}) for act in opening] + rest
 
 

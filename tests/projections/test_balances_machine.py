@@ -225,10 +225,11 @@ class Machine(RuleBasedStateMachine):
         """Terms or tags change."""
         self._do(act)
 
-    @rule(act=st.one_of(histories.HOLD, histories.END_HOLD))
-    def hold(self, act: Act) -> None:
-        """Credits are held, captured, released."""
-        self._do(act)
+    @rule(acts=histories.reservations())
+    def hold(self, acts: Sequence[Act]) -> None:
+        """Credits are held, captured, released, and perhaps their grants end meanwhile."""
+        for act in acts:
+            self._do(act)
 
     @rule(act=histories.VOID)
     def void(self, act: Act) -> None:
