@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from deploy import cli
-from projections.web import keyring
+from projections import files
 from projections.web.keyring import KeyRing, load_keys, save_keys
 from projections.web.keys import Keys, new_key
 from schemas.errors import ConfigurationError
@@ -61,7 +61,7 @@ def test_keys_that_make_no_sense_are_refused(scopes: list[str], accounts: list[s
 def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keyring, "_LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(files, "_LOOK_SECONDS", -1.0)
     path = tmp_path / "keys.json"
     with pytest.raises(ConfigurationError, match="cannot be read"):
         KeyRing(path)
