@@ -28,6 +28,7 @@ _MESSAGES: Final[dict[str, tuple[str, ...]]] = {
     topics.ALERTS.name: ("AlertEvent",),
     topics.REJECTED.name: ("Rejected",),
     topics.UNRATED.name: ("Unrated",),
+    topics.WEBHOOKS_DEAD.name: ("DeadLetter",),
 }
 _INPUTS: Final = (topics.USAGE, topics.CREDITS, topics.CATALOG)
 _FRAMES: Final = {
@@ -110,8 +111,16 @@ def _messages(files: Mapping[str, str]) -> dict[str, Any]:
             "payload": _payload(files["UsageEvent"]),
         },
     }
+    dead = {
+        "DeadLetter": {
+            "contentType": _CLOUD_EVENT,
+            "summary": "The alert as it was logged, why it was given up in the headers.",
+            "headers": _payload(files["DeadLetterHeaders"]),
+            "payload": _payload(files["AlertEvent"]),
+        }
+    }
     frames = {name: _frame(columns) for name, columns in _FRAMES.items()}
-    return documents | events | refused | frames
+    return documents | events | refused | dead | frames
 
 
 def _payload(file: str) -> dict[str, Any]:

@@ -122,3 +122,21 @@ class RejectedHeaders(BaseModel):
     offset: str = Field(alias="__connect.errors.offset")
     exception: str = Field(alias="__connect.errors.exception.class.name")
     message: str = Field(alias="__connect.errors.exception.message")
+
+
+class DeadLetterHeaders(BaseModel):
+    """The headers of a record on `webhooks.dead`: whose it was, and why. The alert is the value."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    subscription: str = Field(
+        alias="drawdown-subscription", description="empty: what is no alert is nobody's"
+    )
+    cause: Literal["exhausted", "overflow", "too_large", "invalid"] = Field(
+        alias="drawdown-cause",
+        description="every attempt failed; too many wait; larger than is sent; no alert at all",
+    )
+    answer: str = Field(alias="drawdown-answer", description="of the last attempt, if any")
+    attempts: str = Field(alias="drawdown-attempts", description="how many were made")
+    logged: Instant = Field(alias="drawdown-logged", description="when the log took the alert")
+    at: Instant = Field(alias="drawdown-at", description="when it was given up")

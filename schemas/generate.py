@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from schemas.asyncapi import asyncapi
 from schemas.documents import MODELS
-from schemas.events import AlertEvent, RejectedHeaders, UsageEvent
+from schemas.events import AlertEvent, DeadLetterHeaders, RejectedHeaders, UsageEvent
 
 FOLDER: Final = Path(__file__).parent
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -22,6 +22,7 @@ PUBLISHED: Final[dict[str, type[BaseModel]]] = {
     "UsageEvent": UsageEvent,
     "AlertEvent": AlertEvent,
     "RejectedHeaders": RejectedHeaders,
+    "DeadLetterHeaders": DeadLetterHeaders,
 }
 _STATED: Final = ("kind", "specversion")
 """Fields that are written in every document and event, though the models fill them in."""

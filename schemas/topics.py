@@ -53,6 +53,12 @@ REJECTED: Final = Topic(
 UNRATED: Final = Topic(
     "metering.unrated.v1", "usage that could not be priced", "account", 90 * DAY_MILLISECONDS
 )
+WEBHOOKS_DEAD: Final = Topic(
+    "metering.webhooks.dead.v1",
+    "alerts that a subscription did not take, with why",
+    "account",
+    30 * DAY_MILLISECONDS,
+)
 
 TOPICS: Final = (
     USAGE,
@@ -64,4 +70,5 @@ TOPICS: Final = (
     ALERTS,
     REJECTED,
     UNRATED,
+    WEBHOOKS_DEAD,
 )
