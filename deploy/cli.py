@@ -18,6 +18,7 @@ from deploy.provision import create_topics
 from deploy.reading import command as reading
 from deploy.settings import Settings, load_settings
 from deploy.simulate import command as simulate
+from deploy.webhooks import command as webhooks
 from deploy.workers import WORKERS, run_worker
 from schemas import generate
 from schemas.errors import DrawdownError
@@ -89,6 +90,7 @@ ingest.gateway.commands.register(app, settings)
 projections.api.commands.register(app, settings)
 reading.register(app, settings)
 corrections.register(app, settings)
+webhooks.register(app, settings)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from schemas.errors import ConfigurationError, faults_of
 from schemas.times import parse_duration
 
 DEFAULT_FILE: Final = "drawdown.toml"
+WEBHOOKS_HEALTH_PORT: Final = 9404
 HEALTH_PORTS: Final = {"admission": 9401, "rating": 9402, "balances": 9403}
 
 
@@ -50,7 +51,7 @@ class Settings(AccessSettings):
     outage_seconds: int = Field(60, ge=1, description="how long an outage is waited out")
     progress_seconds: int = Field(60, ge=5, description="lag without progress ends a worker")
     health_host: str = "127.0.0.1"
-    health_port: int | None = Field(None, ge=0, le=65535, description="default: 9401, 9402, 9403")
+    health_port: int | None = Field(None, ge=0, le=65535, description="default: 9401 to 9404")
     gateway_host: str = Field("127.0.0.1", description="where `drawdown gateway` listens")
     gateway_port: int = Field(8888, ge=0, le=65535)
     gateway_keys: Path | None = Field(
@@ -60,6 +61,20 @@ class Settings(AccessSettings):
     )
     api_host: str = Field("127.0.0.1", description="where `drawdown api` listens")
     api_port: int = Field(8889, ge=0, le=65535)
+    webhooks_file: Path | None = Field(
+        None, description="file of subscriptions (`drawdown subscriptions`)"
+    )
+    webhooks_delays: str = Field(
+        "PT5S PT5M PT30M PT2H PT5H PT10H PT14H PT20H PT24H",
+        max_length=400,
+        description="what is waited after each attempt that failed, before its jitter",
+    )
+    webhooks_disable_after: str = Field("P5D", description="of nothing but failures")
+    webhooks_timeout_seconds: int = Field(15, ge=1, le=15, description="of one attempt")
+    webhooks_concurrency: int = Field(4, ge=1, le=64, description="attempts at a time, each one's")
+    webhooks_most_waiting: int = Field(
+        100_000, ge=1, le=10_000_000, description="deliveries of one; more are dead letters"
+    )
     member: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of this worker")
 
     @model_validator(mode="after")
@@ -70,6 +85,17 @@ class Settings(AccessSettings):
             )
             raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _webhooks_make_sense(self) -> "Settings":
+        if not self.delays():
+            raise ValueError("webhooks_delays: expected at least one duration")
+        self.duration("webhooks_disable_after")
+        return self
+
+    def delays(self) -> tuple[int, ...]:
+        """`webhooks_delays` in microseconds. Raises ValueError."""
+        return tuple(parse_duration(each).microseconds for each in self.webhooks_delays.split())
 
     def duration(self, name: str) -> int:
         """A setting that is a duration, in microseconds. Raises ValueError for anything else."""

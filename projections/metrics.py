@@ -41,3 +41,32 @@ LAG_RECORDS: Final = Gauge(
 CLAIMED_KEYS: Final = Counter("drawdown_claimed_keys_total", "Idempotency keys looked up in Redis.")
 COMMITS: Final = Counter("drawdown_commits_total", "Commits of rows and position.", ("stage",))
 ALERTS: Final = Counter("drawdown_alerts_total", "Alerts emitted, by type.", ("type",))
+WEBHOOKS: Final = Counter(
+    "drawdown_webhooks_total",
+    "Deliveries by what became of them: taken, delivered, retry, dead, gone, skipped (disabled).",
+    ("outcome",),
+)
+WEBHOOK_ATTEMPTS: Final = Counter(
+    "drawdown_webhook_attempts_total",
+    "Attempts by answer: 2xx … 5xx, timeout, connection, tls, refused (by the address policy).",
+    ("answer",),
+)
+WEBHOOK_ATTEMPT_SECONDS: Final = Histogram(
+    "drawdown_webhook_attempt_seconds",
+    "From an attempt's start to its answer.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0),
+)
+WEBHOOK_DELIVERY_SECONDS: Final = Histogram(
+    "drawdown_webhook_delivery_seconds",
+    "From the alert in the log to a receiver's 2xx.",
+    buckets=(0.1, 0.5, 1, 5, 30, 300, 1_800, 7_200, 36_000, 86_400, 345_600),
+)
+WEBHOOK_DEAD_LETTERS: Final = Counter(
+    "drawdown_webhook_dead_letters_total",
+    "Dead letters by cause: exhausted, overflow, too_large, invalid.",
+    ("cause",),
+)
+WEBHOOKS_WAITING: Final = Gauge(
+    "drawdown_webhooks_waiting", "Deliveries that wait, of all subscriptions."
+)
+WEBHOOKS_DISABLED: Final = Gauge("drawdown_webhooks_disabled", "Subscriptions that are disabled.")

@@ -1,0 +1,1 @@
+"""The commands that deliver alerts as webhooks."""

@@ -1,0 +1,1 @@
+"""Alerts to whoever subscribed to them, as Standard Webhooks, at least once."""

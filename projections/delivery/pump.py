@@ -1,0 +1,153 @@
+"""One task a subscription: claims what is due, attempts it, keeps what came of it.
+
+A slow receiver fills its own places only. The order of a subscription's alerts is that of the log
+as far as attempts succeed at once, and is not promised: `data.position` orders an account's.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from msgspec.structs import replace
+
+from projections.delivery.dead import write_dead
+from projections.delivery.deliveries import DeadLetter, Delivery
+from projections.delivery.sender import Sender
+from projections.delivery.settings import DeliverySettings
+from projections.delivery.store import DeliveryStore
+from projections.delivery.subscriptions import Subscription
+from projections.delivery.verdict import Answer, Kind, Verdict, judge
+from projections.fold.outbox import Outbox
+from projections.metrics import (
+    WEBHOOK_ATTEMPT_SECONDS,
+    WEBHOOK_ATTEMPTS,
+    WEBHOOK_DELIVERY_SECONDS,
+    WEBHOOKS,
+)
+from schemas.times import SECOND, format_instant
+
+logger = logging.getLogger("drawdown")
+T = TypeVar("T")
+_LEASE_MARGIN: Final = 5 * SECOND
+"""Beyond an attempt's time-out: to keep what came of it."""
+_LOOK_SECONDS: Final = 1.0
+"""What another process put into the store, or left there, is seen after this."""
+_draw: Final = random.SystemRandom()
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every pump works with; calls that block run in `threads`."""
+
+    settings: DeliverySettings
+    store: DeliveryStore
+    sender: Sender
+    outbox: Outbox
+    threads: ThreadPoolExecutor
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """The call's answer, from a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, call)
+
+
+def clock() -> int:
+    """Now, microseconds."""
+    return time.time_ns() // 1_000
+
+
+class Pump:
+    """Runs until `find` gives no subscription; then waits for what is under way.
+
+    `find` gives the subscription as it is now, None when it is gone, disabled, or all stops.
+    """
+
+    def __init__(
+        self, identity: str, find: Callable[[], Subscription | None], tools: Tools
+    ) -> None:
+        self._identity, self._find, self._tools = identity, find, tools
+        self._changed = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._held_until = 0
+
+    def wake(self) -> None:
+        """There may be something new."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Raises what the store and the dead letters raise."""
+        async with asyncio.TaskGroup() as group:
+            while (subscription := self._find()) is not None:
+                self._changed.clear()
+                pause = await self._round(subscription, group)
+                try:
+                    await asyncio.wait_for(self._changed.wait(), pause)
+                except TimeoutError:
+                    continue
+
+    async def _round(self, subscription: Subscription, group: asyncio.TaskGroup) -> float:
+        """Start attempts where there are free places; gives the seconds until it may be again."""
+        settings, now = self._tools.settings, clock()
+        free = settings.concurrency - len(self._under_way)
+        if free <= 0 or now < self._held_until:
+            return _LOOK_SECONDS
+        lease = settings.timeout_seconds * SECOND + _LEASE_MARGIN
+        claimed = await self._tools.run(
+            lambda: self._tools.store.claim(self._identity, now, lease, free)
+        )
+        for delivery in claimed.deliveries:
+            task = group.create_task(self._deliver(subscription, delivery))
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+        if claimed.next_due is None:
+            return _LOOK_SECONDS
+        return min(max(claimed.next_due - clock(), 0) / SECOND, _LOOK_SECONDS)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._changed.set()
+
+    async def _deliver(self, subscription: Subscription, delivery: Delivery) -> None:
+        tools = self._tools
+        with WEBHOOK_ATTEMPT_SECONDS.time():
+            answer = await tools.sender.attempt(subscription, delivery, clock())
+        WEBHOOK_ATTEMPTS.labels(answer.result).inc()
+        made, now = replace(delivery, made=delivery.made + 1), clock()
+        verdict = judge(answer, made.made, now, tools.settings.delays, _draw.randrange)
+        WEBHOOKS.labels(verdict.kind.value).inc()
+        self._held_until = max(self._held_until, verdict.hold)
+        await tools.run(lambda: self._keep(made, answer, verdict, now))
+
+    def _keep(self, delivery: Delivery, answer: Answer, verdict: Verdict, now: int) -> None:
+        """What came of an attempt, in the store; runs in a thread."""
+        store, name = self._tools.store, self._identity
+        match verdict.kind:
+            case Kind.DELIVERED:
+                WEBHOOK_DELIVERY_SECONDS.observe(max(now - delivery.logged, 0) / SECOND)
+                store.settle(name, delivery.alert, now, delivered=True)
+            case Kind.DEAD:
+                letter = DeadLetter(name, delivery, "exhausted", now, answer.told)
+                write_dead(self._tools.outbox, [letter])
+                store.settle(name, delivery.alert, now, delivered=False)
+                logger.warning(
+                    "%s: alert %s is a dead letter: %s", name, delivery.alert, answer.told
+                )
+            case Kind.GONE:
+                store.again(name, delivery, verdict.due, now)
+                store.disable(name, "410 Gone", now)
+                logger.warning("%s is disabled: its receiver answered 410 Gone", name)
+            case Kind.RETRY:
+                self._again(delivery, answer, verdict, now)
+
+    def _again(self, delivery: Delivery, answer: Answer, verdict: Verdict, now: int) -> None:
+        store, name = self._tools.store, self._identity
+        since = store.again(name, delivery, verdict.due, now)
+        logger.info("%s: attempt %d failed: %s", name, delivery.made, answer.told)
+        if since is not None and now - since >= self._tools.settings.disable_after:
+            why = f"nothing but failures since {format_instant(since)}"
+            store.disable(name, why, now)
+            logger.warning("%s is disabled: %s", name, why)

@@ -1,0 +1,366 @@
+"""The dispatcher's process, a real log, a real Redis and a receiver that verifies what it gets."""
+
+import json
+import random
+import signal
+import socket
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import trustme
+
+from deploy.provision import create_topics
+from deploy.servers.process import free_port
+from projections.balances.alerts import DEPLETED
+from projections.fold.connection import redis_client
+from tests.projections.delivery.processes import Place, Receiver, alert, ids, receiver, until
+
+pytestmark = pytest.mark.integration
+
+PARTITIONS: Final = 2
+OK: Final[dict[str, Any]] = {"status": 204}
+BROKEN: Final[dict[str, Any]] = {"status": 500}
+
+
+@pytest.fixture
+def place(kafka: str, redis_url: str, topic_prefix: str, tmp_path: Path) -> Place:
+    """Fresh topics, and a file of subscriptions that is not there yet."""
+    create_topics(kafka, topic_prefix, PARTITIONS, 1)
+    return Place(kafka, redis_url, topic_prefix, tmp_path / "subscriptions.json")
+
+
+@pytest.fixture
+def to(tmp_path: Path) -> Iterator[Receiver]:
+    """A receiver that takes everything that is signed well."""
+    with receiver(tmp_path / "receiver") as made:
+        yield made
+
+
+def metric(port: int, line: str) -> float:
+    """A figure that the dispatcher shows; 0 where it does not."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        shown = answer.read().decode()
+    assert "acme" not in shown, "an account in a label"
+    found = [each for each in shown.splitlines() if each.startswith(f"{line} ")]
+    return float(found[0].split()[-1]) if found else 0.0
+
+
+def dead(place: Place, name: str) -> list[list[str]]:
+    """The dead letters that the command lists, in columns."""
+    return [line.split("  ") for line in place.command("webhooks", "dead", name).splitlines()]
+
+
+def attempted(to: Receiver) -> set[str]:
+    """The ids that came, whatever was answered."""
+    return {each["id"] for each in to.seen()}
+
+
+def test_every_alert_arrives_signed_at_whom_it_is_for(place: Place, to: Receiver) -> None:
+    place.subscribe(to, "all")
+    place.subscribe(to, "few", "--type", DEPLETED, "--account", "b", "--contract", "c-1")
+    wanted = alert(500, "b", DEPLETED, contract="c-1")
+    others = [alert(501, "b", DEPLETED), alert(502, "acme", DEPLETED, contract="c-1")]
+    several = [alert(n, f"a{n % 7}") for n in range(200)]
+    with place.dispatcher() as (_, port):
+        place.write(*several, *others, wanted, *several[:50])
+        everything = ids(*several, *others, wanted)
+        until(lambda: to.accepted("/all") == everything, "every alert")
+        until(lambda: to.accepted("/few") == ids(wanted), "the one alert")
+        until(
+            lambda: metric(port, 'drawdown_webhooks_total{outcome="delivered"}') == 204,
+            "every delivery is counted, no repeat is sent",
+        )
+    seen = to.seen()
+    assert len(seen) == 204
+    for each in seen:
+        assert each["status"] == 204
+        assert each["signatures"] == 1
+        assert each["type"] == "application/cloudevents+json"
+        assert json.loads(each["body"])["id"] == each["id"]
+    bodies = {each["id"]: each["body"].encode() for each in to.seen("/all")}
+    assert set(bodies.values()) == {*several, *others, wanted}, "the bytes of the log"
+
+
+def test_a_receiver_that_is_down_gets_everything_once_it_is_up(place: Place, to: Receiver) -> None:
+    place.subscribe(to, "crm")
+    to.stop()
+    several = [alert(n) for n in range(30)]
+    with place.dispatcher() as (_, port):
+        place.write(*several)
+        until(
+            lambda: metric(port, 'drawdown_webhook_attempts_total{answer="connection"}') >= 30,
+            "attempts fail",
+        )
+        to.start()
+        until(lambda: to.accepted() == ids(*several), "every alert")
+
+
+def test_500_twice_then_204_is_three_attempts_of_one_id(place: Place, to: Receiver) -> None:
+    place.subscribe(to, "crm")
+    to.plan("/crm", BROKEN, BROKEN, OK)
+    with place.dispatcher():
+        place.write(alert(1))
+        until(lambda: to.accepted() == ids(alert(1)), "the third attempt")
+    assert [each["status"] for each in to.seen()] == [500, 500, 204]
+    assert {each["id"] for each in to.seen()} == ids(alert(1))
+    assert all(each["verified"] for each in to.seen()), "signed anew each time"
+
+
+def test_a_long_answer_is_an_answer_that_is_not_read_to_its_end(place: Place, to: Receiver) -> None:
+    place.subscribe(to, "crm")
+    to.plan("/crm", {"status": 200, "bytes": 20_000_000})
+    with place.dispatcher() as (_, port):
+        place.write(alert(1), alert(2))
+        until(
+            lambda: metric(port, 'drawdown_webhooks_total{outcome="delivered"}') == 2,
+            "both alerts",
+        )
+    assert len(to.seen()) == 2
+
+
+def test_retry_after_is_waited_for(place: Place, to: Receiver) -> None:
+    place.subscribe(to, "crm")
+    to.plan("/crm", {"status": 503, "headers": {"Retry-After": "4"}}, OK)
+    with place.with_settings(delays="PT0S PT0S").dispatcher():
+        place.write(alert(1))
+        until(lambda: to.accepted() == ids(alert(1)), "the second attempt")
+    first, second = to.seen()
+    assert second["at"] - first["at"] >= 4_000_000
+
+
+def test_410_disables_until_it_is_enabled_also_after_a_restart(place: Place, to: Receiver) -> None:
+    place.subscribe(to, "crm")
+    place.subscribe(to, "other")
+    to.plan("/crm", {"status": 410})
+    with place.dispatcher() as (process, _):
+        place.write(alert(1))
+        until(lambda: "410 Gone" in place.command("subscriptions", "list"), "it is disabled")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    calls = len(to.seen("/crm"))
+    with place.dispatcher() as (_, port):
+        place.write(alert(2), alert(3))
+        until(lambda: to.accepted("/other") == ids(alert(1), alert(2), alert(3)), "the other")
+        until(lambda: metric(port, "drawdown_webhooks_disabled") == 1, "it is shown")
+        assert len(to.seen("/crm")) == calls
+        to.plan("/crm", OK)
+        told = place.command("subscriptions", "enable", "crm")
+        until(lambda: to.accepted("/crm") == ids(alert(1)), "what waited")
+        replay = told.splitlines()[-1].split("drawdown ")[1].split()
+        place.command(*replay)
+        everything = ids(alert(1), alert(2), alert(3))
+        until(lambda: to.accepted("/crm") == everything, "what was skipped, replayed")
+
+
+def test_a_redirect_is_not_followed_and_dead_letters_are_replayed(
+    place: Place, to: Receiver
+) -> None:
+    place.subscribe(to, "crm")
+    to.plan("/crm", {"status": 307, "headers": {"Location": to.url("/elsewhere")}})
+    with place.with_settings(delays="PT0S PT1S").dispatcher():
+        place.write(alert(1), alert(2))
+        until(lambda: len(dead(place, "crm")) == 2, "two dead letters")
+        assert to.seen("/elsewhere") == []
+        letters = {each[2]: each[3:] for each in dead(place, "crm")}
+        assert letters.keys() == ids(alert(1), alert(2))
+        assert set(map(tuple, letters.values())) == {("exhausted", "3 attempts", "status 307")}
+        assert len(to.seen("/crm")) == 6
+        to.plan("/crm", OK)
+        (one,) = ids(alert(1))
+        assert "1 deliveries" in place.command("webhooks", "replay", "crm", "--alert", one)
+        until(lambda: to.accepted("/crm") == {one}, "the one that was replayed")
+        assert "2 deliveries" in place.command("webhooks", "replay", "crm")
+        until(lambda: to.accepted("/crm") == ids(alert(1), alert(2)), "the other one, too")
+
+
+def test_a_name_that_leads_to_a_private_address_is_not_connected_to(place: Place) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.settimeout(0.1)
+        place.command("subscriptions", "add", "crm", f"https://localhost:{port}/")
+        told = place.command("subscriptions", "add", "x", f"https://127.0.0.1:{port}/", code=2)
+        assert "not allowed" in told
+        with place.dispatcher() as (_, health):
+            place.write(alert(1))
+            until(
+                lambda: metric(health, 'drawdown_webhook_attempts_total{answer="refused"}') >= 2,
+                "attempts are refused",
+            )
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_certificates_are_checked_and_name_who_is_called(place: Place, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    for name in ("localhost", "example.com"):
+        made = authority.issue_cert(name)
+        made.private_key_and_cert_chain_pem.write_to_path(tmp_path / f"{name}.pem")
+    trusting = Place(
+        place.kafka,
+        place.redis_url,
+        place.prefix,
+        place.file,
+        {"SSL_CERT_FILE": str(tmp_path / "authority.pem")},
+    )
+    tls = 'drawdown_webhook_attempts_total{answer="tls"}'
+    with (
+        receiver(tmp_path / "right", tmp_path / "localhost.pem") as right,
+        receiver(tmp_path / "wrong", tmp_path / "example.com.pem") as wrong,
+    ):
+        place.subscribe(right, "right")
+        with place.dispatcher() as (_, port):
+            place.write(alert(1))
+            until(lambda: metric(port, tls) >= 1, "nobody that is known vouches for it")
+        assert right.seen() == []
+        place.subscribe(wrong, "wrong")
+        with trusting.dispatcher() as (_, port):
+            place.write(alert(2))
+            until(lambda: right.accepted() == ids(alert(1), alert(2)), "it is vouched for")
+            until(lambda: metric(port, tls) >= 1, "the other has another's certificate")
+        assert wrong.seen() == []
+
+
+def test_a_slow_receiver_holds_up_nobody_else(place: Place, to: Receiver) -> None:
+    place.subscribe(to, "slow")
+    place.subscribe(to, "quick")
+    to.plan("/slow", {"status": 204, "seconds": 1_000})
+    several = [alert(n) for n in range(100)]
+    with place.dispatcher() as (_, port):
+        place.write(*several)
+        until(lambda: to.accepted("/quick") == ids(*several), "the quick one has all")
+        until(
+            lambda: metric(port, 'drawdown_webhook_attempts_total{answer="timeout"}') >= 1,
+            "the slow one times out",
+        )
+
+
+def test_too_many_waiting_are_dead_letters_and_come_by_replay(place: Place, to: Receiver) -> None:
+    few = place.with_settings(most_waiting="5", delays=" ".join(["PT1S"] * 40))
+    few.subscribe(to, "crm")
+    to.plan("/crm", BROKEN)
+    several = [alert(n) for n in range(40)]
+    with few.dispatcher():
+        few.write(*several)
+        until(
+            lambda: attempted(to) | {each[2] for each in dead(few, "crm")} == ids(*several),
+            "what does not wait is a dead letter",
+        )
+        assert {each[3] for each in dead(few, "crm")} == {"overflow"}
+        to.plan("/crm", OK)
+        few.command("webhooks", "replay", "crm")
+        until(lambda: to.accepted() == ids(*several), "every alert")
+
+
+def test_secrets_are_rotated_while_it_runs(place: Place, to: Receiver) -> None:
+    old = place.subscribe(to, "crm")
+    with place.dispatcher():
+        fresh = place.command("subscriptions", "rotate", "crm", "--keep", "PT1H").strip()
+        assert fresh != old
+        sent = 0
+
+        def signatures(count: int) -> bool:
+            nonlocal sent
+            sent += 1
+            place.write(alert(sent))
+            until(lambda: to.accepted() >= ids(alert(sent)), "the next alert")
+            return bool(to.seen()[-1]["signatures"] == count)
+
+        until(lambda: signatures(2), "both secrets sign")
+        assert to.seen()[-1]["verified"] == [old], "who knows the old one only verifies still"
+        to.secrets[:] = [fresh]
+        to.write()
+        assert signatures(2)
+        assert to.seen()[-1]["verified"] == [fresh]
+        last = place.command("subscriptions", "rotate", "crm", "--keep", "PT0S").strip()
+        to.secrets[:] = [fresh, last]
+        to.write()
+        until(lambda: signatures(1), "only the newest signs")
+        assert to.seen()[-1]["verified"] == [last]
+    assert {each["status"] for each in to.seen()} == {204}
+
+
+def test_no_secret_is_listed_or_logged(
+    place: Place, to: Receiver, capfd: pytest.CaptureFixture[str]
+) -> None:
+    secret = place.subscribe(to, "crm")
+    to.plan("/crm", BROKEN, OK)
+    with place.dispatcher():
+        place.write(alert(1))
+        until(lambda: to.accepted() == ids(alert(1)), "the alert")
+        listed = place.command("subscriptions", "list")
+    shown = capfd.readouterr()
+    assert "crm" in listed
+    assert "attempt 1 failed" in shown.err
+    assert secret not in listed + shown.out + shown.err
+
+
+def test_kill_9_loses_no_alert(place: Place, to: Receiver) -> None:
+    chance = random.Random(7)
+    place.subscribe(to, "crm")
+    to.plan("/crm", *[OK if chance.random() < 0.7 else BROKEN for _ in range(2_000)], OK)
+    several = [alert(n, f"a{n % 5}") for n in range(400)]
+    quick = place.with_settings(timeout_seconds="1", delays=" ".join(["PT0S"] * 30))
+
+    def write() -> None:
+        for start in range(0, len(several), 20):
+            place.write(*several[start : start + 20])
+            time.sleep(0.2)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _ in range(5):
+        with quick.dispatcher() as (process, _):
+            time.sleep(chance.uniform(0.1, 0.8))
+            process.send_signal(signal.SIGKILL)
+    writer.join()
+    with quick.dispatcher():
+        until(lambda: to.accepted() == ids(*several), "every alert")
+    assert dead(place, "crm") == []
+    counts = Counter(each["id"] for each in to.seen() if each["status"] == 204)
+    assert sum(counts.values()) < 2 * len(several), "what was settled is not sent again"
+
+
+def test_a_redis_that_lost_what_waited_is_noticed_and_all_is_sent(
+    place: Place, to: Receiver
+) -> None:
+    place.subscribe(to, "crm")
+    to.plan("/crm", BROKEN)
+    several = [alert(n) for n in range(20)]
+    slow = place.with_settings(delays="PT1H")
+    with slow.dispatcher() as (process, _):
+        place.write(*several)
+        until(lambda: attempted(to) == ids(*several), "first attempts")
+        to.plan("/crm", OK)
+        client = redis_client(place.redis_url)
+        client.delete(*client.keys(f"{place.prefix}:*"))
+        until(lambda: process.poll() is not None, "the dispatcher notices")
+        assert process.returncode == 71
+    with slow.dispatcher():
+        until(lambda: to.accepted() == ids(*several), "every alert")
+
+
+def test_sigterm_waits_for_what_is_under_way(place: Place, to: Receiver) -> None:
+    place.subscribe(to, "crm")
+    to.plan("/crm", {"status": 204, "seconds": 1})
+    with place.with_settings(timeout_seconds="15").dispatcher() as (process, _):
+        place.write(alert(1))
+        until(lambda: len(to.seen()) == 1, "an attempt is under way")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    with place.dispatcher():
+        place.write(alert(2))
+        until(lambda: to.accepted() == ids(alert(1), alert(2)), "the next alert")
+    assert len(to.seen()) == 2, "the first was not sent again"
+
+
+def test_without_a_file_or_topics_it_says_what_is_missing(place: Place) -> None:
+    assert "cannot be read" in place.command("webhooks", code=2)
+    nowhere = Place(place.kafka, place.redis_url, f"{place.prefix}no.", place.file)
+    assert "drawdown topics" in nowhere.command("webhooks", code=2)
