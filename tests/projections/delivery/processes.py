@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from typer.testing import CliRunner
+
+from deploy.cli import app, settings
 from deploy.servers.process import answers, free_port
 from projections.balances.alerts import LOW, Alert, Cause
 from projections.fold.outbox import Outbox, Output
+from schemas.errors import ConfigurationError
 from schemas.topics import ALERTS
 
 ROOT: Final = Path(__file__).parents[3]
@@ -123,13 +127,23 @@ class Place:
             **self.more,
         }
 
-    def with_settings(self, **settings: str) -> "Place":
+    def with_settings(self, **values: str) -> "Place":
         """The same with other settings."""
-        named = {f"DRAWDOWN_WEBHOOKS_{name.upper()}": value for name, value in settings.items()}
+        named = {f"DRAWDOWN_WEBHOOKS_{name.upper()}": value for name, value in values.items()}
         return Place(self.kafka, self.redis_url, self.prefix, self.file, {**self.more, **named})
 
-    def command(self, *arguments: str, code: int = 0) -> str:
-        """What a command prints; its exit code is as expected."""
+    def command(self, *arguments: str) -> str:
+        """What a command prints. In this process: a fresh one takes seconds to import it all."""
+        settings.cache_clear()
+        try:
+            ran = CliRunner().invoke(app, arguments, env=self.environment)
+        finally:
+            settings.cache_clear()
+        assert ran.exception is None, (arguments, ran.output, ran.exception)
+        return ran.stdout
+
+    def refused(self, *arguments: str) -> str:
+        """Why the command, a process of its own, does not do it."""
         ran = subprocess.run(
             [sys.executable, "-m", "deploy.cli", *arguments],
             env=self.environment,
@@ -138,8 +152,8 @@ class Place:
             text=True,
             check=False,
         )
-        assert ran.returncode == code, (arguments, ran.stdout, ran.stderr)
-        return ran.stdout + ran.stderr if code else ran.stdout
+        assert ran.returncode == ConfigurationError.exit_code, (arguments, ran.stdout, ran.stderr)
+        return ran.stderr
 
     def subscribe(self, to: Receiver, name: str, *more: str, path: str | None = None) -> str:
         """Add a subscription that calls `to`; its secret, which `to` knows now."""

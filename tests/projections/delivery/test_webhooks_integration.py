@@ -184,7 +184,7 @@ def test_a_name_that_leads_to_a_private_address_is_not_connected_to(place: Place
     with socket.create_server(("127.0.0.1", port)) as listener:
         listener.settimeout(0.1)
         place.command("subscriptions", "add", "crm", f"https://localhost:{port}/")
-        told = place.command("subscriptions", "add", "x", f"https://127.0.0.1:{port}/", code=2)
+        told = place.refused("subscriptions", "add", "x", f"https://127.0.0.1:{port}/")
         assert "not allowed" in told
         with place.dispatcher() as (_, health):
             place.write(alert(1))
@@ -361,6 +361,6 @@ def test_sigterm_waits_for_what_is_under_way(place: Place, to: Receiver) -> None
 
 
 def test_without_a_file_or_topics_it_says_what_is_missing(place: Place) -> None:
-    assert "cannot be read" in place.command("webhooks", code=2)
+    assert "cannot be read" in place.refused("webhooks")
     nowhere = Place(place.kafka, place.redis_url, f"{place.prefix}no.", place.file)
-    assert "drawdown topics" in nowhere.command("webhooks", code=2)
+    assert "drawdown topics" in nowhere.refused("webhooks")
