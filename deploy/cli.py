@@ -10,7 +10,7 @@ import typer
 import ingest.commands
 import ingest.gateway.commands
 import projections.api.commands
-from deploy import up
+from deploy import exporter, up
 from deploy.acl import command as acl
 from deploy.corrections import command as corrections
 from deploy.demo import command as demo
@@ -89,6 +89,7 @@ ingest.commands.register(app, settings)
 ingest.gateway.commands.register(app, settings)
 projections.api.commands.register(app, settings)
 reading.register(app, settings)
+exporter.register(app, settings)
 corrections.register(app, settings)
 webhooks.register(app, settings)
 

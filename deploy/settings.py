@@ -21,8 +21,14 @@ from schemas.errors import ConfigurationError, faults_of
 from schemas.times import parse_duration
 
 DEFAULT_FILE: Final = "drawdown.toml"
-WEBHOOKS_HEALTH_PORT: Final = 9404
-HEALTH_PORTS: Final = {"admission": 9401, "rating": 9402, "balances": 9403}
+HEALTH_PORTS: Final = {
+    "supervisor": 9400,
+    "admission": 9401,
+    "rating": 9402,
+    "balances": 9403,
+    "exporter": 9404,
+    "webhooks": 9405,
+}
 
 
 class Settings(AccessSettings):
@@ -51,7 +57,10 @@ class Settings(AccessSettings):
     outage_seconds: int = Field(60, ge=1, description="how long an outage is waited out")
     progress_seconds: int = Field(60, ge=5, description="lag without progress ends a worker")
     health_host: str = "127.0.0.1"
-    health_port: int | None = Field(None, ge=0, le=65535, description="default: 9401 to 9404")
+    health_port: int | None = Field(None, ge=0, le=65535, description="default: 9400 to 9405")
+    exporter_seconds: int = Field(
+        300, ge=1, description="between the exporter's readings of all rows"
+    )
     gateway_host: str = Field("127.0.0.1", description="where `drawdown gateway` listens")
     gateway_port: int = Field(8888, ge=0, le=65535)
     gateway_keys: Path | None = Field(

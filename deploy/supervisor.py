@@ -16,7 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from prometheus_client import CollectorRegistry
+
+from deploy.ends import REASONS, reason_of
 from deploy.servers.process import leashed
+from projections import metrics
 
 logger = logging.getLogger("drawdown")
 
@@ -27,18 +31,22 @@ _DRAIN_SECONDS: Final = 20.0
 
 @dataclass
 class Child:
-    """One supervised process."""
+    """One supervised process. `kind` is what metrics call it and its like; empty: its name."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path | None = None
+    kind: str = ""
     process: "subprocess.Popen[bytes] | None" = None
     restarts: int = 0
     started_at: float = 0.0
     quick_ends: int = 0
     due_at: float = 0.0
     leaving: bool = False
+
+    def __post_init__(self) -> None:
+        self.kind = self.kind or self.name
 
 
 @dataclass
@@ -99,6 +107,7 @@ class Supervisor:
                 logger.warning("%s did not drain within %.0f s: killed", child.name, _DRAIN_SECONDS)
                 child.process.kill()
                 codes[child.name] = child.process.wait()
+            metrics.RUNNING_WORKERS.labels(child.kind).dec()
             child.process = None
         return codes
 
@@ -115,11 +124,17 @@ class Supervisor:
         if output is not None:
             output.close()
         child.started_at = time.monotonic()
+        metrics.RUNNING_WORKERS.labels(child.kind).inc()
+        for reason in REASONS:
+            metrics.WORKER_ENDS.labels(child.kind, reason)
 
     def _note_end(self, child: Child, now: float) -> None:
         assert child.process is not None
         after = "" if child.leaving else ": restarting it"
         logger.warning("%s ended with %s%s", child.name, child.process.returncode, after)
+        metrics.RUNNING_WORKERS.labels(child.kind).dec()
+        if not child.leaving:
+            metrics.WORKER_ENDS.labels(child.kind, reason_of(child.process.returncode)).inc()
         quick = now - child.started_at < _QUICK_SECONDS
         child.quick_ends = child.quick_ends + 1 if quick else 0
         pause = (
@@ -142,10 +157,32 @@ def worker(
     `called` tells it from another of the same name. Polars gets one thread a worker: the workers
     themselves are the parallelism.
     """
-    called = called or name
+    return _child(name, ("worker", name), environment, logs, called or name)
+
+
+def command(name: str, environment: Mapping[str, str], logs: Path | None = None) -> Child:
+    """A command of `drawdown` that runs until it is told to stop: exporter, gateway."""
+    return _child(name, (name,), environment, logs, name)
+
+
+def metrics_registry() -> CollectorRegistry:
+    """What the supervisor's own `/metrics` shows: its children, and why they ended.
+
+    A worker that was fenced has lost its own counters, so this is counted where it is seen.
+    """
+    registry = CollectorRegistry()
+    for metric in (metrics.RUNNING_WORKERS, metrics.WORKER_ENDS):
+        registry.register(metric)
+    return registry
+
+
+def _child(
+    kind: str, arguments: Sequence[str], given: Mapping[str, str], logs: Path | None, called: str
+) -> Child:
     return Child(
         called,
-        [sys.executable, "-m", "deploy.cli", "worker", name],
-        {"POLARS_MAX_THREADS": "1", **environment},
+        [sys.executable, "-m", "deploy.cli", *arguments],
+        {"POLARS_MAX_THREADS": "1", **given},
         None if logs is None else logs / f"{called}.log",
+        kind,
     )

@@ -14,8 +14,9 @@ import typer
 from deploy.provision import create_topics
 from deploy.servers.find import Kind, Servers, open_servers
 from deploy.settings import HEALTH_PORTS, load_settings
-from deploy.supervisor import Supervisor, worker
-from deploy.workers import WORKERS
+from deploy.supervisor import Supervisor, command, metrics_registry, worker
+from deploy.workers import WORKERS, health_port
+from projections.health import WorkerStatus, serve_health
 
 logger = logging.getLogger("drawdown")
 _POLL_SECONDS: Final = 0.1
@@ -73,6 +74,12 @@ def up(
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     with open_servers(broker, data) as servers, running_pipeline(servers, {}) as supervisor:
+        settings = load_settings()
+        addresses = {"DRAWDOWN_KAFKA": servers.kafka, "DRAWDOWN_REDIS_URL": servers.redis_url}
+        supervisor.add(command("exporter", addresses))
+        status = WorkerStatus("supervisor", joined=True, ready=True)
+        port = health_port("supervisor", settings)
+        serve_health(status, settings.health_host, port, metrics_registry())
         _say_where(servers)
         while not stopping:
             supervisor.poll()

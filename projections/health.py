@@ -18,8 +18,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, NoReturn
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry
 
+from projections.metrics.errors import failed
+from projections.metrics.page import page
 from schemas.errors import DrawdownError, LogUnavailable, ProgressError, StoreUnavailable
 
 logger = logging.getLogger("drawdown")
@@ -70,12 +72,15 @@ class WorkerStatus:
         }
 
 
-def serve_health(status: WorkerStatus, host: str, port: int) -> ThreadingHTTPServer:
+def serve_health(
+    status: WorkerStatus, host: str, port: int, registry: CollectorRegistry = REGISTRY
+) -> ThreadingHTTPServer:
     """Serve the three pages on `host:port` (0: any free port) in a daemon thread."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body, code, content_type = _answer(self.path, status)
+            accept = self.headers.get("Accept", "")
+            body, code, content_type = _answer(self.path, status, accept, registry)
             self.send_response(code)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
@@ -91,13 +96,16 @@ def serve_health(status: WorkerStatus, host: str, port: int) -> ThreadingHTTPSer
     return server
 
 
-def _answer(path: str, status: WorkerStatus) -> tuple[bytes, HTTPStatus, str]:
-    page = path.partition("?")[0]
-    if page == "/metrics":
-        return generate_latest(REGISTRY), HTTPStatus.OK, CONTENT_TYPE_LATEST
+def _answer(
+    path: str, status: WorkerStatus, accept: str, registry: CollectorRegistry
+) -> tuple[bytes, HTTPStatus, str]:
+    asked = path.partition("?")[0]
+    if asked == "/metrics":
+        body, content_type = page(accept, registry)
+        return body, HTTPStatus.OK, content_type
     told = status.describe()
     body = json.dumps(told).encode()
-    fine = {"/healthz": told["healthy"], "/readyz": told["ready"]}.get(page)
+    fine = {"/healthz": told["healthy"], "/readyz": told["ready"]}.get(asked)
     if fine is None:
         return b'{"error": "not found"}', HTTPStatus.NOT_FOUND, "application/json"
     code = HTTPStatus.OK if fine else HTTPStatus.SERVICE_UNAVAILABLE
@@ -156,6 +164,7 @@ def _watch(
             idle = status.joined and status.lag_records == 0
         except (LogUnavailable, StoreUnavailable) as error:
             logger.warning("watchdog: %s", error)
+            failed(error)
             what, idle = f"lag unknown ({error})", False
         now = time.monotonic()
         if token != seen or idle:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.settings import WEBHOOKS_HEALTH_PORT, Settings
+from deploy.settings import HEALTH_PORTS, Settings
 from deploy.webhooks import subscriptions
 from projections.delivery.dead import read_dead
 from projections.delivery.deliveries import DeadLetter
@@ -48,7 +48,7 @@ def file_of(settings: Settings) -> Path:
 def store_of(settings: Settings) -> DeliveryStore:
     """Where deliveries wait."""
     patience = Patience(settings.outage_seconds)
-    return DeliveryStore(redis_client(settings.redis_url), settings.key_prefix, patience)
+    return DeliveryStore(redis_client(settings.redis_access), settings.key_prefix, patience)
 
 
 def _register_dispatcher(group: typer.Typer, settings: Callable[[], Settings]) -> None:
@@ -75,7 +75,7 @@ def _register_dead(group: typer.Typer, settings: Callable[[], Settings]) -> None
             return subscription in (None, letter.subscription)
 
         in_force = settings()
-        for letter in read_dead(Log(in_force.kafka, in_force.topic_prefix), wanted):
+        for letter in read_dead(Log(in_force.kafka_access, in_force.topic_prefix), wanted):
             typer.echo(
                 f"{format_instant(letter.at)}  {letter.subscription}  {letter.delivery.alert}  "
                 f"{letter.cause}  {letter.delivery.made} attempts  {letter.answer}".rstrip()
@@ -111,7 +111,7 @@ def _register_replay(group: typer.Typer, settings: Callable[[], Settings]) -> No
             raise ConfigurationError(f"no subscription {subscription}")
         if every and (since is None or alert is not None):
             raise ConfigurationError("--all goes with --since T, and not with --alert")
-        start, log = _instant(since), Log(in_force.kafka, in_force.topic_prefix)
+        start, log = _instant(since), Log(in_force.kafka_access, in_force.topic_prefix)
         chosen = (
             logged_deliveries(log, found, start)
             if every
@@ -138,8 +138,8 @@ def delivery_settings(settings: Settings) -> DeliverySettings:
     """What the dispatcher needs of all settings. Raises ConfigurationError."""
     port = settings.health_port
     return DeliverySettings(
-        kafka=settings.kafka,
-        redis_url=settings.redis_url,
+        kafka=settings.kafka_access,
+        redis=settings.redis_access,
         topic_prefix=settings.topic_prefix,
         key_prefix=settings.key_prefix,
         member=settings.member,
@@ -153,5 +153,5 @@ def delivery_settings(settings: Settings) -> DeliverySettings:
         outage_seconds=settings.outage_seconds,
         progress_seconds=settings.progress_seconds,
         health_host=settings.health_host,
-        health_port=WEBHOOKS_HEALTH_PORT if port is None else port,
+        health_port=HEALTH_PORTS["webhooks"] if port is None else port,
     )

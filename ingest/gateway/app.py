@@ -12,17 +12,19 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ingest.gateway import metrics
 from ingest.gateway.body import shape_of, split, too_large, unpacked
 from ingest.gateway.events import Invalid, Posted, examine, invalid, with_time
 from ingest.gateway.sender import Sender
+from projections import metrics
 from projections.confirming import Busy
+from projections.metrics import series
+from projections.metrics.errors import count_as
+from projections.metrics.page import page
 from projections.web.access import Access
 from projections.web.keys import Key
 from projections.web.problem import CONTENT_TYPE, Problem
@@ -30,6 +32,9 @@ from schemas.errors import LogUnavailable
 from schemas.reasons import Refusal
 from schemas.times import format_instant
 
+STAGE: Final = "gateway"
+TAKEN: Final = {"/v1/events": HTTPStatus.ACCEPTED, "/api/v1/events": HTTPStatus.NO_CONTENT}
+"""What each route answers when all is well."""
 MOST_BYTES: Final = 8_000_000
 """Of a body, before and after it is unpacked."""
 _RETRY_SECONDS: Final = 1
@@ -97,7 +102,7 @@ class Gateway:
             found = examine(value, key)
             if isinstance(found, Refusal):
                 refused.append(invalid(index, value, found))
-                metrics.EVENTS.labels(str(found.reason)).inc()
+                metrics.GATEWAY_EVENTS.labels(str(found.reason)).inc()
             else:
                 posted.append(found)
         return posted, refused
@@ -116,8 +121,8 @@ class Gateway:
                 HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=_RETRY_SECONDS
             ) from error
         finally:
-            metrics.PENDING.set(self.sender.pending)
-        metrics.EVENTS.labels("accepted").inc(len(posted))
+            metrics.GATEWAY_PENDING.labels(STAGE).set(self.sender.pending)
+        metrics.GATEWAY_EVENTS.labels("accepted").inc(len(posted))
 
     def _told(
         self, answer: Callable[[Request], Awaitable[Response]]
@@ -145,14 +150,28 @@ class Gateway:
         status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
         return Response(fault or "ready", status, media_type="text/plain")
 
-    async def _metrics(self, _request: Request) -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    async def _metrics(self, request: Request) -> Response:
+        body, content_type = page(request.headers.get("accept", ""))
+        return Response(body, media_type=content_type)
+
+
+def begin() -> None:
+    """Show from the start what may be counted later."""
+    series.begin(STAGE)
+    count_as(STAGE)
+    metrics.GATEWAY_PENDING.labels(STAGE)
+    for outcome in ("accepted", *series.REASONS):
+        metrics.GATEWAY_EVENTS.labels(outcome)
+    for route, taken in TAKEN.items():
+        metrics.GATEWAY_SECONDS.labels(route)
+        for status in (taken, HTTPStatus.SERVICE_UNAVAILABLE):
+            metrics.GATEWAY_REQUESTS.labels(route, str(int(status)))
 
 
 @contextmanager
 def _timed(route: str) -> Iterator[list[int]]:
     """Counts a request by the status that is put into the list."""
     status: list[int] = []
-    with metrics.SECONDS.labels(route).time():
+    with metrics.GATEWAY_SECONDS.labels(route).time():
         yield status
-    metrics.REQUESTS.labels(route, str(status[0] if status else 500)).inc()
+    metrics.GATEWAY_REQUESTS.labels(route, str(status[0] if status else 500)).inc()

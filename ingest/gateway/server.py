@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Final, Protocol
 
-from ingest.gateway.app import Gateway
+from ingest.gateway.app import Gateway, begin
 from ingest.gateway.sender import Sender
 from projections.access import Kafka
 from projections.web.access import Access
@@ -32,6 +32,7 @@ def run_gateway(settings: GatewaySettings) -> None:
     Raises ConfigurationError and LogUnavailable before it serves.
     """
     host, port = settings.gateway_host, settings.gateway_port
+    begin()
     keys = open_keys("gateway", host, settings.gateway_keys)
     sender = Sender(settings.kafka_access, settings.topic_prefix)
     sender.connect()

@@ -32,8 +32,8 @@ class Observer(Protocol):
     def batch(self, records: int, frames: int, seconds: float) -> None:
         """`records` records of one partition were decided and sent as `frames` frames."""
 
-    def lagging(self, partition: int, records: int) -> None:
-        """Usage records of `partition` that the journal does not hold yet."""
+    def acknowledged(self) -> None:
+        """Redis has stored up to where the journal holds a partition's records."""
 
 
 class Unobserved:
@@ -48,5 +48,5 @@ class Unobserved:
     def batch(self, records: int, frames: int, seconds: float) -> None:
         """Nothing."""
 
-    def lagging(self, partition: int, records: int) -> None:
+    def acknowledged(self) -> None:
         """Nothing."""

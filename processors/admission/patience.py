@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from processors.admission.observe import Status
+from projections.metrics.errors import failed
 from schemas.errors import LogUnavailable, StoreUnavailable
 
 LEAST_WAIT: Final = 0.05
@@ -39,6 +40,7 @@ class Patience:
                 result = call()
             except (StoreUnavailable, LogUnavailable) as error:
                 self._status.waiting_for = str(error)
+                failed(error)
                 if self._stopping():
                     raise Stopped from error
                 self._pause(wait)

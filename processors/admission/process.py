@@ -5,6 +5,7 @@ import signal
 from typing import Final
 
 from processors.admission.claims import Claims
+from processors.admission.memory import watch_memory
 from processors.admission.observe import Status
 from processors.admission.settings import AdmissionSettings, microseconds
 from processors.admission.worker import AdmissionWorker
@@ -15,14 +16,19 @@ from projections.fold.connection import (
     check_partitions,
     redis_client,
 )
+from projections.fold.lag import LagMeter
 from projections.fold.log import Log
 from projections.fold.retry import Patience
 from projections.health import WorkerStatus, end, serve_health, watch_progress
+from projections.metrics.errors import count_as
+from projections.metrics.series import begin
 from schemas.errors import LogUnavailable
 from schemas.topics import USAGE
 
 logger = logging.getLogger("drawdown")
 STAGE: Final = "admission"
+OUTCOMES: Final = ("accepted", "document", "tick")
+STEPS: Final = ("claim",)
 
 
 class _Status(WorkerStatus):
@@ -47,21 +53,24 @@ class _Metrics:
 
     def claimed(self, keys: int, seconds: float) -> None:
         metrics.STEP_SECONDS.labels(STAGE, "claim").inc(seconds)
-        metrics.CLAIMED_KEYS.inc(keys)
+        metrics.CLAIMED_KEYS.labels(STAGE).inc(keys)
 
     def batch(self, records: int, frames: int, seconds: float) -> None:
         metrics.BATCH_ROWS.labels(STAGE).observe(records)
         metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
         metrics.FRAMES.labels(STAGE).inc(frames)
 
-    def lagging(self, partition: int, records: int) -> None:
-        metrics.LAG_RECORDS.labels(STAGE, partition).set(records)
+    def acknowledged(self) -> None:
+        metrics.COMMITS.labels(STAGE).inc()
 
 
 def run_admission(
     settings: AdmissionSettings, health_host: str, health_port: int, progress_seconds: float
 ) -> None:
     """Run until SIGTERM or SIGINT; any error ends the process at once, with its exit code."""
+    begin(STAGE, OUTCOMES, STEPS)
+    metrics.CLAIMED_KEYS.labels(STAGE)
+    count_as(STAGE)
     worker = AdmissionWorker(settings, _Metrics())
     status = _Status(worker.status)
 
@@ -72,7 +81,9 @@ def run_admission(
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     server = serve_health(status, health_host, health_port)
-    watch_progress(status, _Measure(settings, worker.status, status), progress_seconds)
+    claims = _claims(settings)
+    watch_progress(status, _Measure(settings, worker.status, status, claims), progress_seconds)
+    watch_memory(redis_client(settings.redis), claims, worker.status, STAGE)
     try:
         _check(settings)
         worker.run()
@@ -95,20 +106,26 @@ def _check(settings: AdmissionSettings) -> None:
         patience.run(lambda: check_partitions(client, settings.key_prefix, partitions))
 
 
+def _claims(settings: AdmissionSettings) -> Claims:
+    """The claims, as seen by another client than the worker's."""
+    width = microseconds(settings.dedupe_window)
+    client = redis_client(settings.redis)
+    return Claims(client, settings.key_prefix, width, settings.keys_per_generation)
+
+
 class _Measure:
     """The watchdog's own look: acknowledged vectors in Redis against the ends of the log."""
 
-    def __init__(self, settings: AdmissionSettings, told: Status, status: WorkerStatus) -> None:
-        self._told, self._status = told, status
-        self._log = Log(settings.kafka, settings.topic_prefix)
-        client = redis_client(settings.redis)
-        width = microseconds(settings.dedupe_window)
-        self._claims = Claims(client, settings.key_prefix, width, settings.keys_per_generation)
+    def __init__(
+        self, settings: AdmissionSettings, told: Status, status: WorkerStatus, claims: Claims
+    ) -> None:
+        self._told, self._status, self._claims = told, status, claims
+        log = Log(settings.kafka, settings.topic_prefix)
+        self._meter = LagMeter(log, STAGE, USAGE, lambda _value: None)
 
     def __call__(self) -> tuple[object, int]:
         self._status.joined = self._told.joined
         owned = list(self._told.partitions)
         held = {number: self._claims.held(number) for number in owned}
         reached = {number: at.vector[2] if at else 0 for number, at in held.items()}
-        ends = self._log.ends(USAGE.name, owned)
-        return reached, sum(max(0, ends[number] - reached[number]) for number in owned)
+        return reached, self._meter.measure(reached)

@@ -28,6 +28,7 @@ from processors.admission.settings import AdmissionSettings, microseconds
 from processors.admission.stamps import Stamps
 from processors.admission.writer import Writer, Writing
 from projections.fold.connection import kafka_client, redis_client
+from projections.metrics.errors import failed
 from schemas.errors import LogUnavailable
 from schemas.frames import Source
 from schemas.topics import CATALOG, CREDITS, USAGE
@@ -127,6 +128,7 @@ class AdmissionWorker:
             self._report()
         except LogUnavailable as error:
             self.status.waiting_for = str(error)
+            failed(error)
             self._outbox.poll(LEAST_WAIT)
         else:
             self.status.waiting_for = None
@@ -223,5 +225,3 @@ class AdmissionWorker:
         owned = self._group.owned
         self.status.partitions = tuple(owned)
         self.status.lag = {partition: each.lag for partition, each in owned.items()}
-        for partition, lag in self.status.lag.items():
-            self._observer.lagging(partition, lag)

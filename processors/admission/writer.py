@@ -102,6 +102,7 @@ class Writer:
             flight, stored = owned.storing
             self._patience.until_done(stored.answer)
             owned.storing, owned.acknowledged = None, flight.vector
+            self._observer.acknowledged()
         return None if owned.acknowledged == before else owned.acknowledged
 
     def _settle(self, owned: Owned, claiming: "Claiming") -> None:

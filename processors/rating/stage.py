@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -17,7 +17,7 @@ from projections.fold.stage import Record
 from projections.fold.worker import StageKind
 from projections.rates.rows import STAGE, WaitingRow, decode_row, encode_row, event_key
 from projections.rows import Changes, RowReader, Rows
-from schemas.frames import RATED_SCHEMA, FrameKind, JournalKind, RatedKind
+from schemas.frames import RATED_SCHEMA, FrameKind, JournalKind, RatedKind, decode_journal
 from schemas.rejected import cloud_event, rejection_headers
 from schemas.tables import filtered, stacked
 from schemas.topics import JOURNAL, RATED, REJECTED, UNRATED
@@ -47,19 +47,24 @@ class RatingFold:
             batch = stacked(new)
             rated, self._clock = rate(batch, self._clock, self._rows, self._known)
             side = list(self._side_records(batch, rated))
-            metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(
-                time.time() - self._clock / 1e6
-            )
         upto = (records[-1][0] + 1, 0, 0)
         frames = cut_frames(FrameKind.RATED, rated, self._reached, upto)
         self._reached = upto
-        _observe(rated, time.perf_counter() - started)
+        _observe(rated, len(frames), time.perf_counter() - started)
         return [Output(RATED, frame, partition=self._partition) for frame in frames] + side
 
     def take_changes(self) -> Changes:
         """The rows to commit with the position."""
-        metrics.COMMITS.labels(STAGE).inc()
         return self._rows.take_changes()
+
+    def on_commit(self) -> Callable[[float], None]:
+        """Counts the commit."""
+
+        def committed(seconds: float) -> None:
+            metrics.COMMITS.labels(STAGE).inc()
+            metrics.STEP_SECONDS.labels(STAGE, "commit").inc(seconds)
+
+        return committed
 
     def advance(self, position: Position) -> Position:
         """`position` with the source vector, the reach of the outputs and the clock."""
@@ -120,7 +125,8 @@ class RatingFold:
         )
 
 
-def _observe(rated: pl.DataFrame, seconds: float) -> None:
+def _observe(rated: pl.DataFrame, frames: int, seconds: float) -> None:
+    metrics.FRAMES.labels(STAGE).inc(frames)
     metrics.BATCH_ROWS.labels(STAGE).observe(rated.height)
     metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
     metrics.STEP_SECONDS.labels(STAGE, "fold").inc(seconds)
@@ -132,4 +138,14 @@ def _observe(rated: pl.DataFrame, seconds: float) -> None:
         metrics.EVENTS.labels(STAGE, reason or RatedKind(kind).name.lower()).inc(count)
 
 
-RATING: Final = StageKind(STAGE, JOURNAL, RatingFold)
+def _received(value: bytes) -> pl.Series:
+    return decode_journal(value).rows.get_column("received_at")
+
+
+RATING: Final = StageKind(
+    STAGE,
+    JOURNAL,
+    RatingFold,
+    _received,
+    tuple(kind.name.lower() for kind in (RatedKind.LINE, RatedKind.TICK, RatedKind.DOCUMENT)),
+)

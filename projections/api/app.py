@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from projections.api import accounts, balances, checks, documents, history, holds, metrics
+from projections import metrics
+from projections.api import accounts, balances, checks, documents, history, holds
 from projections.api.docs import openapi_of, queries_of
 from projections.api.problems import invalid, of_error
 from projections.api.service import Service, service_of
@@ -102,8 +103,8 @@ def _route(scope: Scope) -> str:
 
 
 def _count(route: str, status: int, seconds: float) -> None:
-    metrics.SECONDS.labels(route).observe(seconds)
-    metrics.REQUESTS.labels(route, str(status)).inc()
+    metrics.API_SECONDS.labels(route).observe(seconds)
+    metrics.API_REQUESTS.labels(route, str(status)).inc()
 
 
 def _answered(problem: Problem) -> Response:

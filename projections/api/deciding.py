@@ -10,7 +10,8 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from projections.api import entries, metrics
+from projections import metrics
+from projections.api import entries
 from projections.api.coverage import Coverage
 from projections.api.parameters import answer
 from projections.api.problems import refused, unavailable
@@ -81,12 +82,12 @@ async def decided(
             raise _unknown(command, hold, "the rejected topic is behind")
         applied = seen.applied and (seen.certain or expected.of(stand) is None)
         if applied and seen.row is not None:
-            metrics.COMMANDS.labels(command.kind, "applied").inc()
+            metrics.API_COMMANDS.labels(command.kind, "applied").inc()
             told = entries.hold_of(account, hold, seen.row)
             where = {**entries.at(partition, seen.snapshot), "min_position": encode(written)}
             return answer({"hold": told, **where}, status)
         why = await reason(expected, stand, max(give_up - loop.time(), 1.0))
-    metrics.COMMANDS.labels(command.kind, "refused" if why is None else why.reason).inc()
+    metrics.API_COMMANDS.labels(command.kind, "refused" if why is None else why.reason).inc()
     if why is None:
         detail = "the command was refused; why stands in the rejected topic, which is behind"
         raise Problem(HTTPStatus.CONFLICT, detail)
@@ -109,7 +110,7 @@ async def _seen(service: Service, partition: int, key: str, judge: Judge[Seen]) 
 
 def _unknown(command: HoldCommand, hold: str, why: str) -> Problem:
     """Neither applied nor refused as far as is known: the id asks again."""
-    metrics.COMMANDS.labels(command.kind, "unknown").inc()
+    metrics.API_COMMANDS.labels(command.kind, "unknown").inc()
     ask = f"/v1/holds/{command.account}/{hold}"
     detail = f"whether {command.kind} {command.id} is applied is not known: {why}; ask {ask}, or"
     detail += " send it again with the same id"

@@ -48,6 +48,20 @@ REFUNDED: Final = "refunded"
 HELD: Final = "held"
 RELEASED: Final = "released"
 
+POSTINGS: Final = (
+    ISSUED,
+    ADJUSTED,
+    CONSUMED,
+    REOPENED,
+    OVERAGE,
+    REPAID,
+    SETTLED,
+    EXPIRED,
+    ROLLED_OVER,
+    RECEIVED,
+    VOIDED,
+    REFUNDED,
+)
 OF_LINE: Final = (CONSUMED, REOPENED, OVERAGE)
 """The postings of a line: they sum to its cost, but for an overage multiplier."""
 

@@ -1,15 +1,16 @@
 """Balances as a stage: rated frames in, ledger frames and alerts out, balance rows beside them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
 from projections import metrics
+from projections.balances import observe
 from projections.balances.books import Books
 from projections.balances.columnar import Folded, fold
-from projections.balances.postings import ORDINAL_BITS
+from projections.balances.postings import ORDINAL_BITS, POSTINGS
 from projections.fold.cut import cut_frames
 from projections.fold.outbox import Output
 from projections.fold.position import GapWatch, OutputReader, Position
@@ -21,7 +22,7 @@ from schemas.rejected import rejection_headers
 from schemas.tables import stacked
 from schemas.topics import ALERTS, LEDGER, RATED, REJECTED
 
-STAGE: Final = "balances"
+STAGE: Final = observe.STAGE
 CACHED_ROWS: Final = 200_000
 
 
@@ -34,6 +35,8 @@ class BalancesFold:
         self._written = position.reached
         self._books = Books(rows)
         self._gap = GapWatch()
+        self._arrived: pl.DataFrame | None = None
+        observe.begin()
 
     def apply(self, records: Sequence[Record]) -> list[Output]:
         """Draw down what the rated frames bring that is new. Raises FrameError."""
@@ -44,16 +47,15 @@ class BalancesFold:
         if new:
             batch = stacked(new)
             folded = fold(batch, self._books)
-            _observe(batch, folded, time.perf_counter() - started)
-            metrics.EVENT_AGE_SECONDS.labels(STAGE, self._partition).set(
-                time.time() - batch.get_column("at").item(-1) / 1e6
-            )
+            observe.batch(batch, folded, self._partition, time.perf_counter() - started)
+            self._arrived = observe.arrived(batch)
         return self._outputs(folded)
 
     def _outputs(self, folded: Folded) -> list[Output]:
         upto = _spread(self._rated.reached)
         frames = cut_frames(FrameKind.LEDGER, folded.ledger, _spread(self._written), upto)
         self._written = self._rated.reached
+        metrics.FRAMES.labels(STAGE).inc(len(frames))
         outputs = [Output(LEDGER, frame, partition=self._partition) for frame in frames]
         outputs.extend(
             Output(
@@ -83,8 +85,16 @@ class BalancesFold:
 
     def take_changes(self) -> Changes:
         """The rows to commit with the position."""
-        metrics.COMMITS.labels(STAGE).inc()
         return self._books.rows.take_changes()
+
+    def on_commit(self) -> Callable[[float], None]:
+        """Counts the commit, and how long its lines had taken to get there."""
+        arrived, self._arrived = self._arrived, None
+
+        def committed(seconds: float) -> None:
+            observe.commit(arrived, self._partition, seconds, time.time_ns() // 1_000)
+
+        return committed
 
     def advance(self, position: Position) -> Position:
         """`position` with the journal position that was read and written up to."""
@@ -110,16 +120,9 @@ def _spread(position: tuple[int, int, int]) -> tuple[int, int, int]:
     return (offset, row, ordinal << ORDINAL_BITS)
 
 
-def _observe(batch: pl.DataFrame, folded: Folded, seconds: float) -> None:
-    metrics.BATCH_ROWS.labels(STAGE).observe(batch.height)
-    metrics.BATCH_SECONDS.labels(STAGE).observe(seconds)
-    metrics.STEP_SECONDS.labels(STAGE, "fold").inc(seconds)
-    for posting, count in folded.ledger.group_by("posting").len().iter_rows():
-        metrics.EVENTS.labels(STAGE, posting).inc(count)
-    for alert in folded.alerts:
-        metrics.ALERTS.labels(alert.type).inc()
-    for refused in folded.refused:
-        metrics.EVENTS.labels(STAGE, refused.reason).inc()
+def _received(value: bytes) -> pl.Series:
+    """Journal time: the running maximum of when events were received."""
+    return decode_rated(value).rows.get_column("at")
 
 
-BALANCES: Final = StageKind(STAGE, RATED, BalancesFold)
+BALANCES: Final = StageKind(STAGE, RATED, BalancesFold, _received, POSTINGS)

@@ -38,7 +38,7 @@ class Dispatcher:
         self._settings, self._status = settings, status
         self._file = Watched(settings.subscriptions, load_subscriptions)
         patience = Patience(settings.outage_seconds, status.waiting, lambda: status.stopping)
-        client = redis_client(settings.redis_url)
+        client = redis_client(settings.redis)
         patience.run(lambda: check_eviction(client))
         self._store = DeliveryStore(client, settings.key_prefix, patience)
         self._outbox = Outbox(settings.kafka, settings.topic_prefix, status.waiting)

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from projections.access import Kafka, Redis
+
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """Durations are microseconds unless their names say seconds."""
 
-    kafka: str
-    redis_url: str
+    kafka: Kafka
+    redis: Redis
     topic_prefix: str
     key_prefix: str
     member: str

@@ -9,7 +9,7 @@ import logging
 from typing import Any, Final, Protocol, cast
 
 import redis
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from projections.access import Kafka, Redis, kafka_access, redis_access
+from projections.metrics.errors import kafka_met
 from projections.refusals import Heard, kafka_denial
 from schemas.errors import ConfigurationError, LogUnavailable
 
@@ -36,10 +37,17 @@ class MetadataClient(Protocol):
 
 
 def kafka_client(kafka: Kafka, heard: Heard | None = None) -> dict[str, Any]:
-    """What every client of confluent-kafka is told; `heard` keeps why it is refused."""
-    told: dict[str, Any] = {"socket.timeout.ms": int(ANSWER_SECONDS * 1000)}
-    if heard is not None:
-        told["error_cb"] = heard
+    """What every client of confluent-kafka is told.
+
+    The errors that it meets are counted; `heard` keeps why it is refused.
+    """
+
+    def met(error: KafkaError) -> None:
+        kafka_met(error)
+        if heard is not None:
+            heard(error)
+
+    told = {"socket.timeout.ms": int(ANSWER_SECONDS * 1000), "error_cb": met}
     return {**kafka_access(kafka).options(), **told}
 
 

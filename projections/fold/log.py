@@ -4,7 +4,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from projections.access import Kafka
@@ -149,15 +156,29 @@ class Log:
                     expected = offset + 1
                     if offset >= end:
                         return
-                    yield (
-                        offset,
-                        message.timestamp()[1],
-                        message.value() or b"",
-                        message.key(),
-                        cast("Headers", message.headers() or []),
-                    )
+                    yield _read(message)
         finally:
             consumer.close()
+
+    def first(self, topic: str, places: Mapping[int, int]) -> dict[int, Read]:
+        """The record at an offset of each partition, where it is told within a few seconds."""
+        if not places:
+            return {}
+        name = self.name(topic)
+        found: dict[int, Read] = {}
+        give_up = time.monotonic() + _ASK_SECONDS
+        consumer = self._consumer({"queued.min.messages": 1, "fetch.wait.max.ms": 10})
+        try:
+            consumer.assign([TopicPartition(name, number, at) for number, at in places.items()])
+            while len(found) < len(places) and time.monotonic() < give_up:
+                for message in consumer.consume(len(places), timeout=0.1):
+                    number = message.partition() or 0
+                    if message.error() is None and number not in found:
+                        found[number] = _read(message)
+                        consumer.incremental_unassign([TopicPartition(name, number)])
+        finally:
+            consumer.close()
+        return found
 
     def check(self, topic: str, partition: int, position: Position) -> Position:
         """`check_log` against the broker; gives `position` with the topic's id."""
@@ -196,6 +217,16 @@ def _failure(error: KafkaError) -> ConfigurationError | LogUnavailable:
     """What a record that is an error means."""
     denial = kafka_denial(error)
     return LogUnavailable(str(error)) if denial is None else ConfigurationError(denial)
+
+
+def _read(message: Message) -> Read:
+    return (
+        message.offset() or 0,
+        message.timestamp()[1],
+        message.value() or b"",
+        message.key(),
+        cast("Headers", message.headers() or []),
+    )
 
 
 def _is_passing(error: LogUnavailable) -> bool:

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from redis import exceptions as redis_errors
 
+from projections.metrics.errors import failed as count_failure
 from projections.refusals import redis_refusal
 from schemas.errors import ConfigurationError, StoreUnavailable
 
@@ -48,6 +49,7 @@ class Patience:
             except _PASSING as error:
                 raise_refusal(error)
                 failed = True
+                count_failure(error)
                 self.waiting(f"redis: {error}")
                 if self.stopping() or time.monotonic() + pause > give_up:
                     message = f"Redis does not answer: {error}"

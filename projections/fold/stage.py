@@ -7,7 +7,7 @@ contiguous acknowledged prefix is committed. All calls of one object come from o
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -32,6 +32,12 @@ class Fold(Protocol):
     def take_changes(self) -> Changes:
         """What to commit since the last call."""
 
+    def on_commit(self) -> Callable[[float], None]:
+        """What to call once all that was folded since the last call is committed, for metrics.
+
+        It is told how many seconds the commit took.
+        """
+
     def advance(self, position: Position) -> Position:
         """`position` with the parts that the fold itself keeps."""
 
@@ -55,6 +61,7 @@ class _Pending:
     position: Position
     changes: Changes
     token: object
+    on_commit: Callable[[float], None]
 
 
 class StagePartition:
@@ -89,9 +96,8 @@ class StagePartition:
             )
             self.folded = self._fold.advance(position)
             deliveries = [self._outbox.send(output) for output in outputs]
-            self._pending.append(
-                _Pending(deliveries, self.folded, self._fold.take_changes(), token)
-            )
+            changes, on_commit = self._fold.take_changes(), self._fold.on_commit()
+            self._pending.append(_Pending(deliveries, self.folded, changes, token, on_commit))
         self._fold.check_gap(time.monotonic())
         return committed if due else [*committed, token]
 
@@ -107,7 +113,9 @@ class StagePartition:
             must_wait = wait_for is not None and len(self._pending) > wait_for
             if not self._outbox.delivered(oldest.deliveries, wait=must_wait):
                 break
+            started = time.monotonic()
             self._store.commit(oldest.position, oldest.changes)
+            oldest.on_commit(time.monotonic() - started)
             self._pending.popleft()
             self.committed = oldest.position
             committed.append(oldest.token)

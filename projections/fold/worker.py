@@ -6,6 +6,7 @@ Rating and balances differ in their `StageKind` only: what they read, and the fo
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from projections.access import Kafka, Redis, kafka_access
 from projections.fold.connection import (
@@ -15,6 +16,7 @@ from projections.fold.connection import (
     redis_client,
 )
 from projections.fold.faust_host import FaustHost, HostSettings
+from projections.fold.lag import LagMeter, Received
 from projections.fold.log import Log
 from projections.fold.outbox import Outbox
 from projections.fold.position import Position
@@ -22,10 +24,15 @@ from projections.fold.retry import Patience
 from projections.fold.stage import Fold, StagePartition
 from projections.fold.store import PartitionStore
 from projections.health import WorkerStatus, serve_health, watch_progress
+from projections.metrics.errors import count_as
+from projections.metrics.series import begin
 from projections.refusals import no_topic
 from projections.rows import RowReader
 from schemas.errors import ConfigurationError
 from schemas.topics import Topic
+
+STEPS: Final = ("fold", "commit")
+"""What a stage's seconds are spent in, as metrics tell them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +53,24 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class StageKind:
-    """`make_fold(partition, position, rows)` gives a fold with empty memory."""
+    """`make_fold(partition, position, rows)` gives a fold with empty memory.
+
+    `received` says when a record's events were received (`projections.fold.lag`), `outcomes` how
+    they can end, beside by a reason code.
+    """
 
     name: str
     reads: Topic
     make_fold: Callable[[int, Position, RowReader], Fold]
+    received: Received = lambda _value: None
+    outcomes: tuple[str, ...] = ()
 
 
 def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
     """Run until SIGTERM or SIGINT. An error ends the process with its exit code."""
     status = WorkerStatus(kind.name)
+    begin(kind.name, kind.outcomes, STEPS)
+    count_as(kind.name)
     server = serve_health(status, settings.health_host, settings.health_port)
     group = f"{settings.key_prefix}-{settings.topic_prefix}{kind.name}"
     check_kafka(settings.kafka, group)
@@ -75,11 +90,11 @@ def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
         return StagePartition(kind.make_fold(number, position, store), store, outbox, position)
 
     watched = Log(settings.kafka, settings.topic_prefix)
+    meter = LagMeter(watched, kind.name, kind.reads, kind.received)
 
     def measure() -> tuple[object, int]:
         positions = dict(status.positions)
-        ends = watched.ends(kind.reads.name, list(positions))
-        return positions, sum(max(0, ends[number] - at) for number, at in positions.items())
+        return positions, meter.measure(positions)
 
     watch_progress(status, measure, settings.progress_seconds)
     host = FaustHost(

@@ -1,6 +1,6 @@
 """Rebuilding beside running workers, on a real log and a real Redis (architecture.md section 3)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import pytest
@@ -56,6 +56,10 @@ class CountingFold:
         changed, self._changed = self._changed, {}
         gone, self._gone = self._gone, {}
         return Changes(changed, gone=list(gone))
+
+    def on_commit(self) -> Callable[[float], None]:
+        """Nothing is counted."""
+        return lambda _seconds: None
 
     def advance(self, position: Position) -> Position:
         """Nothing of its own."""

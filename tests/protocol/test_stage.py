@@ -88,6 +88,9 @@ class Counting:
     def take_changes(self) -> Changes:
         return self.rows.take_changes()
 
+    def on_commit(self) -> Callable[[float], None]:
+        return lambda _seconds: None
+
     def advance(self, position: Position) -> Position:
         return position
 

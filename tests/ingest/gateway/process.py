@@ -11,7 +11,7 @@ from typing import Final
 
 from deploy.servers.process import answers, free_port
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 120.0
 _READY: Final = b"GET /readyz HTTP/1.0\r\n\r\n"
 
 

@@ -1,0 +1,35 @@
+"""Why a supervised process ended, by its exit code (`schemas.errors`). Pure."""
+
+from typing import Final
+
+from schemas.errors import (
+    ClaimsBehind,
+    ConfigurationError,
+    DeliveryError,
+    Fenced,
+    LogError,
+    ProgressError,
+    StoreError,
+    StoreUnavailable,
+)
+
+STOPPED: Final = "stopped"
+KILLED: Final = "killed"
+CRASHED: Final = "crashed"
+_BY_CODE: Final = {
+    0: STOPPED,
+    ConfigurationError.exit_code: "configuration",
+    StoreUnavailable.exit_code: "unavailable",
+    StoreError.exit_code: "store",
+    Fenced.exit_code: "fenced",
+    ClaimsBehind.exit_code: "claims_behind",
+    LogError.exit_code: "log",
+    DeliveryError.exit_code: "delivery",
+    ProgressError.exit_code: "no_progress",
+}
+REASONS: Final = (*_BY_CODE.values(), KILLED, CRASHED)
+
+
+def reason_of(code: int) -> str:
+    """One of `REASONS`; a negative code is the signal that ended the process."""
+    return KILLED if code < 0 else _BY_CODE.get(code, CRASHED)

@@ -1,0 +1,96 @@
+"""`drawdown exporter`: business figures for Prometheus, computed from the rows each few minutes.
+
+A worker cannot keep totals of all accounts: it knows those whose usage it has just folded, and
+forgets them when it ends. So a process of its own reads all rows, slowly, and tells what they come
+to. One is enough, whatever the number of workers; more would tell the same twice.
+"""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import typer
+
+from deploy.reading.surroundings import Surroundings, surroundings
+from deploy.settings import Settings
+from deploy.workers import health_port
+from projections import metrics
+from projections.balances.scan import scan
+from projections.balances.standing import Standing
+from projections.health import WorkerStatus, serve_health
+from projections.metrics.errors import count_as
+from projections.metrics.series import begin
+from schemas.errors import ConfigurationError
+from schemas.numbers import CREDIT_DECIMALS
+from schemas.times import DAY
+
+NAME: Final = "exporter"
+_SOON: Final = 7 * DAY
+_ONE: Final = 10**CREDIT_DECIMALS
+
+
+def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    """Add `drawdown exporter`."""
+
+    @app.command(NAME)
+    def exporter() -> None:
+        """Serve business figures to Prometheus: one process beside the workers."""
+        form = f"%(asctime)s {NAME} %(levelname)s %(message)s"
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form, force=True)
+        run_exporter(settings())
+
+
+def run_exporter(settings: Settings) -> None:
+    """Read and tell until SIGTERM or SIGINT. Raises StoreUnavailable, LogUnavailable."""
+    begin(NAME)
+    count_as(NAME)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    status = WorkerStatus(NAME, joined=True, ready=True)
+    server = serve_health(status, settings.health_host, health_port(NAME, settings))
+    around = surroundings(settings)
+    while not stop.is_set():
+        _tell_all(around, stop)
+        stop.wait(settings.exporter_seconds)
+    server.shutdown()
+
+
+def _tell_all(around: Surroundings, stop: threading.Event) -> None:
+    partitions = around.partitions()
+    if not partitions:
+        raise ConfigurationError("the topics do not exist yet: `drawdown topics` creates them")
+    for partition in partitions:
+        started, now = time.monotonic(), time.time_ns() // 1_000
+        standing = scan(around.snapshots, partition, now + _SOON, stop.wait)
+        tell(partition, standing)
+        metrics.SCAN_SECONDS.labels(partition).set(time.monotonic() - started)
+        metrics.SCAN_TIMESTAMP.labels(partition).set(time.time())
+        if stop.is_set():
+            return
+
+
+def tell(partition: int, standing: Standing) -> None:
+    """Set the gauges of a partition; what was counted in units is told in credits and money."""
+    counts = {
+        metrics.ACCOUNTS: standing.accounts,
+        metrics.LOW_ACCOUNTS: standing.low,
+        metrics.DEPLETED_ACCOUNTS: standing.depleted,
+        metrics.OVERDRAWN_ACCOUNTS: standing.overdrawn,
+        metrics.EXPIRING_GRANTS: standing.expiring_grants,
+    }
+    units = {
+        metrics.AVAILABLE_CREDITS: standing.available,
+        metrics.OVERAGE_CREDITS: standing.overage,
+        metrics.EXPIRING_CREDITS: standing.expiring,
+    }
+    for gauge, count in counts.items():
+        gauge.labels(partition).set(count)
+    for gauge, amount in units.items():
+        gauge.labels(partition).set(amount / _ONE)
+    for (currency, part), amount in standing.money.items():
+        metrics.COST_BASIS.labels(partition, currency, part).set(amount / _ONE)

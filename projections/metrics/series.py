@@ -1,0 +1,75 @@
+"""Which series there are: known ones from the start, at zero; of what is gone, none; and no more.
+
+A counter that appears with its first increment hides that increment from `rate`, and a query that
+finds nothing cannot say "none". A gauge of a partition that another worker has now would be told
+twice.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from projections import metrics
+from schemas.reasons import Reason
+
+MOST_PRODUCTS: Final = 100
+OTHER: Final = "other"
+"""Stands for every product beyond the first `MOST_PRODUCTS` that a process meets."""
+
+REDIS_REASONS: Final = ("connection", "timeout", "loading", "read_only", "out_of_memory", "other")
+KAFKA_REASONS: Final = ("transport", "all_brokers_down", "timed_out", "unavailable", "other")
+REASONS: Final = tuple(str(reason) for reason in Reason)
+
+
+def begin(stage: str, outcomes: Iterable[str] = (), steps: Iterable[str] = ()) -> None:
+    """Show the series of `stage` at zero. `outcomes` are its own; any reason code may be another.
+
+    A process without a stage's batches (the gateway) gives neither, and has only its errors.
+    """
+    for reason in REDIS_REASONS:
+        metrics.REDIS_ERRORS.labels(stage, reason)
+    for reason in KAFKA_REASONS:
+        metrics.KAFKA_ERRORS.labels(stage, reason)
+    steps = tuple(steps)
+    for step in steps:
+        metrics.STEP_SECONDS.labels(stage, step)
+    if steps:
+        for outcome in (*outcomes, *REASONS):
+            metrics.EVENTS.labels(stage, outcome)
+        for metric in (metrics.FRAMES, metrics.COMMITS, metrics.BATCH_ROWS, metrics.BATCH_SECONDS):
+            metric.labels(stage)
+
+
+class Owned:
+    """The gauges of the partitions that a worker of `stage` owns; of others it says nothing."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._shown: set[int] = set()
+
+    def only(self, partitions: Collection[int]) -> None:
+        """Drop what was told of any other partition."""
+        for number in self._shown.difference(partitions):
+            for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
+                gauge.remove(self._stage, number)
+            if self._stage == "balances":
+                metrics.TICK_TIMESTAMP.remove(number)
+        self._shown = set(partitions)
+
+
+class Bounded:
+    """Label values that customers choose: the first `most`, and one for all others."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def name(self, value: str) -> str:
+        """The label's value for `value`."""
+        if value not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(value)
+        return value
+
+
+PRODUCTS: Final = Bounded(MOST_PRODUCTS)

@@ -1,0 +1,97 @@
+"""What goes wrong with Redis and Kafka is counted by what was wrong, as the process' stage."""
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import KafkaError
+from prometheus_client import REGISTRY
+from redis import exceptions
+
+from projections.fold.retry import Patience
+from projections.metrics import errors
+from projections.metrics.series import begin
+from schemas.errors import LogUnavailable, StoreUnavailable
+
+STAGE = "test-failures"
+
+
+@pytest.fixture(autouse=True)
+def counted() -> Iterator[None]:
+    """This process counts as a stage for a while."""
+    begin(STAGE)
+    errors.count_as(STAGE)
+    yield
+    errors._Process.stage = None
+
+
+def count(server: str, reason: str) -> float:
+    found = REGISTRY.get_sample_value(
+        f"drawdown_{server}_errors_total", {"stage": STAGE, "reason": reason}
+    )
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (exceptions.ConnectionError(), "connection"),
+        (ConnectionRefusedError(), "connection"),
+        (exceptions.TimeoutError(), "timeout"),
+        (TimeoutError(), "timeout"),
+        (exceptions.BusyLoadingError(), "loading"),
+        (exceptions.ReadOnlyError(), "read_only"),
+        (exceptions.OutOfMemoryError(), "out_of_memory"),
+        (exceptions.ResponseError(), "other"),
+    ],
+)
+def test_redis_reasons(error: Exception, reason: str) -> None:
+    before = count("redis", reason)
+    errors.failed(error)
+    assert count("redis", reason) == before + 1
+    wrapped = StoreUnavailable("Redis")
+    wrapped.__cause__ = error
+    errors.failed(wrapped)
+    assert count("redis", reason) == before + 2
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (KafkaError._TRANSPORT, "transport"),
+        (KafkaError._ALL_BROKERS_DOWN, "all_brokers_down"),
+        (KafkaError._TIMED_OUT, "timed_out"),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, "other"),
+    ],
+)
+def test_kafka_reasons(code: int, reason: str) -> None:
+    before = count("kafka", reason)
+    errors.kafka_met(KafkaError(code))
+    assert count("kafka", reason) == before + 1
+
+
+def test_a_log_that_does_not_answer_is_unavailable() -> None:
+    before = count("kafka", "unavailable")
+    errors.failed(LogUnavailable("silence"))
+    assert count("kafka", "unavailable") == before + 1
+
+
+def test_each_failed_call_that_is_waited_out_counts() -> None:
+    answers = iter([exceptions.TimeoutError(), exceptions.TimeoutError()])
+
+    def call() -> str:
+        for error in answers:
+            raise error
+        return "answered"
+
+    before = count("redis", "timeout")
+    assert Patience(5.0).run(call) == "answered"
+    assert count("redis", "timeout") == before + 2
+
+
+def test_a_command_that_nobody_scrapes_counts_nothing() -> None:
+    errors._Process.stage = None
+    before = count("redis", "timeout")
+    errors.failed(exceptions.TimeoutError())
+    errors.kafka_met(KafkaError(KafkaError._TRANSPORT))
+    assert count("redis", "timeout") == before

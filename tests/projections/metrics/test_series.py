@@ -1,0 +1,47 @@
+"""Which series a process shows: known ones at zero, those of owned partitions, not too many."""
+
+from prometheus_client import REGISTRY
+
+from projections import metrics
+from projections.metrics.series import OTHER, Bounded, Owned, begin
+
+
+def value(name: str, **labels: str) -> float | None:
+    """A sample of the registry; None where there is no such series."""
+    return REGISTRY.get_sample_value(name, labels)
+
+
+def test_what_may_be_counted_stands_at_zero() -> None:
+    begin("test-zero", ("line",), ("fold",))
+    for outcome in ("line", "no_rate", "duplicate"):
+        assert value("drawdown_events_total", stage="test-zero", outcome=outcome) == 0
+    assert value("drawdown_step_seconds_total", stage="test-zero", step="fold") == 0
+    assert value("drawdown_redis_errors_total", stage="test-zero", reason="timeout") == 0
+    assert value("drawdown_kafka_errors_total", stage="test-zero", reason="transport") == 0
+    assert value("drawdown_commits_total", stage="test-zero") == 0
+
+
+def test_a_process_without_batches_has_its_errors_only() -> None:
+    begin("test-errors")
+    assert value("drawdown_redis_errors_total", stage="test-errors", reason="other") == 0
+    assert value("drawdown_commits_total", stage="test-errors") is None
+
+
+def test_a_partition_that_went_to_another_worker_is_no_longer_told() -> None:
+    owned = Owned("balances")
+    owned.only([7_001, 7_002])
+    for number in (7_001, 7_002):
+        metrics.LAG_RECORDS.labels("balances", number).set(5)
+        metrics.LAG_SECONDS.labels("balances", number).set(1)
+        metrics.TICK_TIMESTAMP.labels(number).set(1)
+    owned.only([7_002])
+    assert value("drawdown_lag_records", stage="balances", partition="7001") is None
+    assert value("drawdown_lag_seconds", stage="balances", partition="7001") is None
+    assert value("drawdown_tick_timestamp_seconds", partition="7001") is None
+    assert value("drawdown_lag_records", stage="balances", partition="7002") == 5
+    owned.only([])
+
+
+def test_the_first_products_have_names_and_all_others_share_one() -> None:
+    names = Bounded(2)
+    assert [names.name(each) for each in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER, "a", OTHER]
