@@ -25,7 +25,7 @@ from schemas.errors import DrawdownError
 logger = logging.getLogger("drawdown")
 
 SAMPLE_SECONDS: Final = 15.0
-_SAMPLED: Final = 16
+_SAMPLED: Final = 64
 _LOOK_SECONDS: Final = 1.0
 _GENERATION: Final = re.compile(rb"g(-?[0-9]+)")
 _SEGMENT: Final = re.compile(rb"([0-9]+):([0-9]+)")

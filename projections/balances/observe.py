@@ -44,23 +44,22 @@ def _postings(ledger: pl.DataFrame) -> None:
     if not ledger.height:
         return
     amount = ledger.get_column("amount").cast(pl.Float64)  # a sample; the ledger is the truth
-    table = ledger.select_seq(
-        "posting",
-        "product",
-        drawn=amount.clip(lower_bound=0),
-        returned=amount.clip(upper_bound=0),
-    )
-    sums = table.group_by("posting", "product").agg(
-        pl.len(), pl.col("drawn").sum(), pl.col("returned").sum()
-    )
-    for posting, product, count, drawn, returned in sums.iter_rows():
+    table = ledger.select_seq("posting", "product", amount)
+    back = _sums(filtered(table, amount < 0)) if amount.min() < 0 else {}  # type: ignore[operator]
+    for (posting, product), (count, total) in _sums(table).items():
         metrics.EVENTS.labels(STAGE, posting).inc(count)
         if product is None or posting not in OF_LINE:
             continue
-        name = PRODUCTS.name(product)
-        metrics.CONSUMED_CREDITS.labels(name, posting).inc(drawn)
+        name, returned = PRODUCTS.name(product), back.get((posting, product), (0, 0.0))[1]
+        metrics.CONSUMED_CREDITS.labels(name, posting).inc(max(0.0, total - returned))
         if returned:
             metrics.RETURNED_CREDITS.labels(name, posting).inc(-returned)
+
+
+def _sums(table: pl.DataFrame) -> dict[tuple[str, str | None], tuple[int, float]]:
+    """Rows and their amount by posting and product."""
+    sums = table.group_by("posting", "product").agg(pl.len(), pl.col("amount").sum())
+    return {(posting, product): (rows, amount) for posting, product, rows, amount in sums.rows()}
 
 
 def arrived(rated: pl.DataFrame) -> pl.DataFrame | None:

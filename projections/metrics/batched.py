@@ -1,10 +1,12 @@
 """A histogram that takes a whole column at once: a few microseconds a batch, however many rows.
 
 prometheus_client's own takes one value at a time, which costs more than folding an event does.
-`Ages` finds the buckets of a sorted column by binary search. An exemplar of each bucket, its oldest
-row, says where in the journal to look; scrapes that ask for OpenMetrics get them.
+`ages` finds the buckets of a sorted column by binary search, on the thread that asks. An exemplar
+of each bucket, its oldest row, says where in the journal to look; scrapes that ask for OpenMetrics
+get them.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -30,16 +32,30 @@ class Ages:
 
 
 def ages(at: pl.Series, now: int, bounds: Sequence[float]) -> Ages:
-    """How old each row of `at` is `now`; both in microseconds, `at` never falling.
+    """How old each row of `at` is `now`; both in microseconds, `at` never falling and not empty.
 
-    Clocks of two machines may disagree: what lies ahead of `now` counts as of age 0.
+    Clocks of two machines may disagree: what lies ahead of `now` counts as of age 0. Buckets are
+    looked for between those of the oldest and the newest row, which mostly are the same.
     """
-    since = pl.Series([now - int(bound * _MICROSECONDS) for bound in bounds], dtype=pl.Int64)
-    older = [at.len(), *at.search_sorted(since, side="left"), 0]
-    counts = [older[i] - older[i + 1] for i in range(len(bounds) + 1)]
-    oldest = {i: older[i + 1] for i, count in enumerate(counts) if count}
-    total = (now - at).clip(lower_bound=0).sum()
-    return Ages(counts, int(total) / _MICROSECONDS, oldest)
+    limits = [int(bound * _MICROSECONDS) for bound in bounds]
+    first, last = bisect_left(limits, now - at.item(0)), bisect_left(limits, now - at.item(-1))
+    counts = [0] * (len(limits) + 1)
+    oldest: dict[int, int] = {}
+    start = 0
+    for bucket in range(first, last - 1, -1):
+        # Its rows end at the first that is as old as the limit below it, or younger.
+        stop = at.len() if bucket == last else _first_since(at, now - limits[bucket - 1], start)
+        if stop > start:
+            counts[bucket], oldest[bucket], start = stop - start, start, stop
+    spans = now - at
+    if at.item(-1) > now:
+        spans = spans.clip(lower_bound=0)
+    return Ages(counts, int(spans.sum()) / _MICROSECONDS, oldest)
+
+
+def _first_since(at: pl.Series, instant: int, start: int) -> int:
+    """The first row from `start` on that is not before `instant`; `at` never falls."""
+    return bisect_left(range(at.len()), instant, start, key=at.item)
 
 
 class BatchHistogram(Collector):

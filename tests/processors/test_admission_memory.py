@@ -36,10 +36,10 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.mark.integration
 def test_a_sample_is_near_the_whole(client: redis.Redis, topic_prefix: str) -> None:
-    """5,000 keys in 64 buckets, of which 16 are asked; then some in the next generation."""
-    claims = Claims(client, topic_prefix, WIDTH, 5_000)
+    """20,000 keys in 256 buckets, of which 64 are asked; then some in the next generation."""
+    claims = Claims(client, topic_prefix, WIDTH, 20_000)
     claims.begin(0, (0, 0, 0))
-    for generation, start, stop in ((7, 0, 5_000), (8, 5_000, 5_010)):
+    for generation, start, stop in ((7, 0, 20_000), (8, 20_000, 20_010)):
         items = [
             pack(key_digest("acme", "api", f"e{n}"), n, content_digest("t", b"{}"))
             for n in range(start, stop)
@@ -50,7 +50,7 @@ def test_a_sample_is_near_the_whole(client: redis.Redis, topic_prefix: str) -> N
         for key in client.scan_iter(f"{claims.key(0)}:*", count=1_000)
     )
     keys, size = sample(client, claims.key(0))
-    assert keys == 5_010
+    assert keys == 20_010
     assert 0.8 * whole < size < 1.25 * whole
 
 
