@@ -1,0 +1,129 @@
+"""A whole deployment under a real Prometheus, with the demo's accounts and usage flowing.
+
+Workers, exporter, gateway and supervisor on real servers; all of them are scraped.
+"""
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from deploy.demo.sample import Day, documents
+from deploy.servers.find import Servers
+from deploy.servers.process import free_port
+from deploy.supervisor import command, metrics_registry
+from ingest import Producer
+from ingest.documents import load_documents, send_documents
+from projections.health import WorkerStatus, serve_health
+from schemas.documents import parse_document
+from schemas.times import format_instant
+from tests.deploy.monitoring.prometheus import scraping
+from tests.ingest.gateway.process import gateway
+from tests.system.pipeline import Pipeline, running
+
+_EVENTS: Final = 500_000
+_BURST: Final = 200
+_PAUSE_SECONDS: Final = 0.25
+"""Between bursts: some hundred events a second, so that the tests' machine can breathe."""
+_POSTED: Final = 20
+
+
+@dataclass
+class Watched:
+    """A pipeline under load, and the address of the Prometheus that watches it."""
+
+    pipeline: Pipeline
+    prometheus: str
+    pages: list[str]
+    """Every `/metrics`."""
+    failure: list[BaseException] = field(default_factory=list)
+
+    def poll(self) -> None:
+        """Restart what ended; raises what ended the load. Call it several times a second."""
+        self.pipeline.poll()
+        for error in self.failure:
+            raise error
+
+
+@contextmanager
+def watched(servers: Servers, prefix: str, folder: Path) -> Iterator[Watched]:
+    """Start all of it; stop it in order."""
+    now = time.time_ns() // 1_000
+    with ExitStack() as stack:
+        pipeline = stack.enter_context(running(servers, prefix, folder))
+        _, posting = stack.enter_context(gateway(servers.kafka, prefix))
+        exporter = free_port()
+        given = {"DRAWDOWN_HEALTH_PORT": str(exporter), "DRAWDOWN_EXPORTER_SECONDS": "2"}
+        like = pipeline.supervisor.children[0].environment
+        pipeline.supervisor.add(command("exporter", {**like, **given}, folder))
+        told = WorkerStatus("supervisor", joined=True, ready=True)
+        page = serve_health(told, "127.0.0.1", 0, metrics_registry())
+        stack.callback(page.server_close)
+        stack.callback(page.shutdown)
+        ports = [page.server_address[1], *pipeline.ports.values(), exporter]
+        targets = {"drawdown": ports, "drawdown-gateway": [posting]}
+        address = stack.enter_context(scraping(folder / "prometheus", targets))
+        pages = [f"http://127.0.0.1:{port}/metrics" for port in (*ports, posting)]
+        found = Watched(pipeline, address, pages)
+        _apply(pipeline, now)
+        stop = threading.Event()
+        load = threading.Thread(target=_send, args=(found, now, posting, stop), daemon=True)
+        load.start()
+        try:
+            yield found
+        finally:
+            stop.set()
+            load.join()
+
+
+def _apply(pipeline: Pipeline, now: int) -> None:
+    catalog = resources.files("deploy.demo").joinpath("catalog.yaml")
+    made = [parse_document(fields) for fields in documents(now)]
+    with resources.as_file(catalog) as path:
+        every = [*load_documents([path]), *made]
+    settings = pipeline.settings
+    send_documents(every, settings.kafka, settings.topic_prefix)  # type: ignore[arg-type]
+
+
+def _send(watched: Watched, now: int, port: int, stop: threading.Event) -> None:
+    settings = watched.pipeline.settings
+    records = Day(_EVENTS, now).records()
+    posted = 0
+    try:
+        with Producer(settings.kafka, topic_prefix=settings.topic_prefix) as producer:
+            while not stop.wait(_PAUSE_SECONDS):
+                for _, record in zip(range(_BURST), records, strict=False):
+                    producer.send_encoded(record.account, record.value)
+                _post(port, posted, now)
+                posted += _POSTED
+    except BaseException as error:  # noqa: BLE001 - handed to the thread that polls
+        watched.failure.append(error)
+
+
+def _post(port: int, first: int, now: int) -> None:
+    events = [
+        {
+            "specversion": "1.0",
+            "id": f"p{number}",
+            "source": "shop",
+            "type": "api.call",
+            "subject": "globex",
+            "time": format_instant(now),
+            "data": {"path": "/v1/search"},
+        }
+        for number in range(first, first + _POSTED)
+    ]
+    events.append({"id": "no envelope"})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/events",
+        json.dumps(events).encode(),
+        {"content-type": "application/cloudevents-batch+json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert json.load(answer)["accepted"] == _POSTED
