@@ -90,7 +90,7 @@ def up(
 def _say_where(servers: Servers) -> None:
     typer.echo(f"Kafka   {servers.kafka}   ({servers.kind})\nRedis   {servers.redis_url}")
     for name in ("supervisor", *WORKERS, "exporter"):
-        typer.echo(f"{name:9} http://127.0.0.1:{HEALTH_PORTS[name]}/healthz /readyz /metrics")
+        typer.echo(f"{name:10} http://127.0.0.1:{HEALTH_PORTS[name]}/healthz /readyz /metrics")
     typer.echo(
         "In another terminal:\n"
         f"  export DRAWDOWN_KAFKA={servers.kafka} DRAWDOWN_REDIS_URL={servers.redis_url}\n"

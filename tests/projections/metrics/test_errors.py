@@ -1,18 +1,22 @@
 """What goes wrong with Redis and Kafka is counted by what was wrong, as the process' stage."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Producer
 from prometheus_client import REGISTRY
 from redis import exceptions
 
+from deploy.servers.process import free_port
+from projections.fold.connection import kafka_client
 from projections.fold.retry import Patience
 from projections.metrics import errors
 from projections.metrics.series import begin
 from schemas.errors import LogUnavailable, StoreUnavailable
 
 STAGE = "test-failures"
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +72,16 @@ def test_kafka_reasons(code: int, reason: str) -> None:
     before = count("kafka", reason)
     errors.kafka_met(KafkaError(code))
     assert count("kafka", reason) == before + 1
+
+
+def test_a_client_without_a_broker_counts_what_it_meets() -> None:
+    """Nobody listens on this port: librdkafka tells so through the callback."""
+    before = count("kafka", "transport")
+    producer = Producer(kafka_client(f"127.0.0.1:{free_port()}"))
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while count("kafka", "transport") == before and time.monotonic() < give_up:
+        producer.poll(0.1)
+    assert count("kafka", "transport") > before
 
 
 def test_a_log_that_does_not_answer_is_unavailable() -> None:
