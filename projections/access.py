@@ -7,7 +7,7 @@ over TLS to Kafka; it stands in no `repr`, so in no log and no trace.
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from schemas.errors import ConfigurationError
 
@@ -91,9 +91,9 @@ class RedisAccess:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """What redis-py's `from_url` is told beside the URL."""
-        told: dict[str, object] = {}
+        told: dict[str, Any] = {}
         if self.url.startswith(TLS_SCHEME):
             told |= {"ssl_min_version": ssl.TLSVersion.TLSv1_2}
             if self.ca is not None:
