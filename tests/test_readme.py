@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from typer.testing import CliRunner
+
+from deploy.cli import app
+
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text()
 
@@ -40,10 +44,5 @@ def test_every_command_of_the_readme_exists() -> None:
     names = set(re.findall(r"^drawdown ([a-z]+)", README, re.MULTILINE))
     assert {"up", "apply", "send", "balance", "reconcile"} <= names
     for name in sorted(names):
-        ran = subprocess.run(
-            [sys.executable, "-m", "deploy.cli", name, "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            check=False,
-        )
-        assert ran.returncode == 0, (name, ran.stderr)
+        ran = CliRunner().invoke(app, [name, "--help"])
+        assert ran.exit_code == 0, (name, ran.output)
