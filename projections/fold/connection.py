@@ -69,6 +69,8 @@ def ask_topics(
             failure = error
     assert failure is not None
     message = f"Kafka at {kafka} does not answer: {failure.args[0].str()}"
+    if kafka_access(kafka).security == "plaintext":
+        message += "; if it takes TLS only, set DRAWDOWN_KAFKA_SECURITY"
     raise LogUnavailable(message) from failure
 
 

@@ -56,7 +56,7 @@ class Patience:
                     raise StoreUnavailable(message) from error
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            except redis_errors.NoPermissionError as error:
+            except redis_errors.ResponseError as error:
                 raise_refusal(error)
                 raise
             else:
