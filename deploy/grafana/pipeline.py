@@ -210,11 +210,94 @@ _GATEWAY: Final = Row(
         ),
     ),
 )
+_SERVICES: Final = Row(
+    "API and webhooks",
+    (
+        graph(
+            "API requests",
+            "A second, by status.",
+            "reqps",
+            f"sum by (status) (rate(drawdown_api_requests_total{RATE})) or vector(0)",
+            "{{status}}",
+            width=6,
+        ),
+        graph(
+            "API answer time",
+            "Server seconds, the 99th percentile of a route.",
+            "s",
+            f"{quantile('0.99', 'drawdown_api_request_seconds', 'route')} or vector(0)",
+            "{{route}}",
+            width=6,
+        ),
+        graph(
+            "Holds",
+            "Placed, captured and released a second, by outcome.",
+            "cps",
+            f"sum by (kind, outcome) (rate(drawdown_api_commands_total{RATE})) or vector(0)",
+            "{{kind}} {{outcome}}",
+            width=6,
+        ),
+        graph(
+            "Waiting for rows",
+            "API requests that wait until rows hold a write or a decision.",
+            "short",
+            "sum(drawdown_api_waiting_requests) or vector(0)",
+            "requests",
+            width=6,
+        ),
+        graph(
+            "Webhooks",
+            "Deliveries a second, by what became of them.",
+            "cps",
+            f"sum by (outcome) (rate(drawdown_webhook_deliveries_total{RATE})) or vector(0)",
+            "{{outcome}}",
+            width=6,
+        ),
+        graph(
+            "Attempts",
+            "A second, by the receiver's answer.",
+            "cps",
+            f"sum by (answer) (rate(drawdown_webhook_attempts_total{RATE})) or vector(0)",
+            "{{answer}}",
+            width=6,
+        ),
+        Panel(
+            "Webhook times",
+            "Seconds of an attempt, and from the log to a receiver's 2xx: 99th percentiles.",
+            "s",
+            (
+                Query(
+                    f"{quantile('0.99', 'drawdown_webhook_attempt_seconds', 'stage')} or vector(0)",
+                    "attempt",
+                ),
+                Query(
+                    f"{quantile('0.99', 'drawdown_webhook_delivery_seconds', 'stage')}"
+                    " or vector(0)",
+                    "delivery",
+                ),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Waiting, dead, disabled",
+            "Deliveries that wait, dead letters of the last hour, subscriptions that are disabled.",
+            "short",
+            (
+                Query("sum(drawdown_webhook_waiting_deliveries) or vector(0)", "waiting"),
+                Query(
+                    "sum(increase(drawdown_webhook_dead_letters_total[1h])) or vector(0)", "dead"
+                ),
+                Query("sum(drawdown_webhook_disabled_subscriptions) or vector(0)", "disabled"),
+            ),
+            width=6,
+        ),
+    ),
+)
 
 PIPELINE: Final = Dashboard(
     "drawdown-pipeline",
     "pipeline",
     "Drawdown / Pipeline",
     "How usage goes through the stages, and what holds it up.",
-    (_THROUGH, _BEHIND, _LATENCIES, _BATCHES, _CLAIMS, _PROCESSES, _GATEWAY),
+    (_THROUGH, _BEHIND, _LATENCIES, _BATCHES, _CLAIMS, _PROCESSES, _GATEWAY, _SERVICES),
 )

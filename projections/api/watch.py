@@ -61,7 +61,7 @@ class Watch:
         found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(partition, keys, judge, found)
         self._waiters.add(waiter)
-        metrics.API_WAITING.set(len(self._waiters))
+        metrics.API_WAITING.labels("api").set(len(self._waiters))
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._rounds())
         try:
@@ -71,7 +71,7 @@ class Watch:
             return None
         finally:
             self._waiters.discard(waiter)
-            metrics.API_WAITING.set(len(self._waiters))
+            metrics.API_WAITING.labels("api").set(len(self._waiters))
 
     async def _rounds(self) -> None:
         while self._waiters:

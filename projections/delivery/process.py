@@ -12,7 +12,7 @@ from projections.delivery.files import load_subscriptions
 from projections.delivery.intake import Intake
 from projections.delivery.pump import Pump, Tools
 from projections.delivery.sender import Sender
-from projections.delivery.settings import DeliverySettings
+from projections.delivery.settings import STAGE, DeliverySettings
 from projections.delivery.store import DeliveryStore
 from projections.delivery.subscriptions import Subscription
 from projections.files import Watched
@@ -85,8 +85,8 @@ class Dispatcher:
         names = [each.id for each in subscriptions]
         stopped = self._store.disabled().keys() & set(names)
         stopped |= {each.id for each in subscriptions if each.disabled}
-        WEBHOOKS_WAITING.set(sum(self._store.waiting(names).values()))
-        WEBHOOKS_DISABLED.set(len(stopped))
+        WEBHOOKS_WAITING.labels(STAGE).set(sum(self._store.waiting(names).values()))
+        WEBHOOKS_DISABLED.labels(STAGE).set(len(stopped))
 
     def _look(self, group: asyncio.TaskGroup, tools: Tools) -> None:
         """Read the file again if it changed; start a pump for who has none."""
@@ -126,7 +126,7 @@ class Dispatcher:
 
 def run_webhooks(settings: DeliverySettings) -> None:
     """Run the dispatcher. Raises ConfigurationError, LogUnavailable, StoreUnavailable at first."""
-    status = WorkerStatus("webhooks")
+    status = WorkerStatus(STAGE)
     log = Log(settings.kafka, settings.topic_prefix)
     for topic in (ALERTS, WEBHOOKS_DEAD):
         if not log.partitions(topic.name):

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from projections.delivery.dead import write_dead
 from projections.delivery.deliveries import DeadLetter, Delivery
 from projections.delivery.sender import Sender
-from projections.delivery.settings import DeliverySettings
+from projections.delivery.settings import STAGE, DeliverySettings
 from projections.delivery.store import DeliveryStore
 from projections.delivery.subscriptions import Subscription
 from projections.delivery.verdict import Answer, Kind, Verdict, judge
@@ -113,7 +113,7 @@ class Pump:
 
     async def _deliver(self, subscription: Subscription, delivery: Delivery) -> None:
         tools = self._tools
-        with WEBHOOK_ATTEMPT_SECONDS.time():
+        with WEBHOOK_ATTEMPT_SECONDS.labels(STAGE).time():
             answer = await tools.sender.attempt(subscription, delivery, clock())
         WEBHOOK_ATTEMPTS.labels(answer.result).inc()
         made, now = replace(delivery, made=delivery.made + 1), clock()
@@ -127,7 +127,9 @@ class Pump:
         store, name = self._tools.store, self._identity
         match verdict.kind:
             case Kind.DELIVERED:
-                WEBHOOK_DELIVERY_SECONDS.observe(max(now - delivery.logged, 0) / SECOND)
+                WEBHOOK_DELIVERY_SECONDS.labels(STAGE).observe(
+                    max(now - delivery.logged, 0) / SECOND
+                )
                 store.settle(name, delivery.alert, now, delivered=True)
             case Kind.DEAD:
                 letter = DeadLetter(name, delivery, "exhausted", now, answer.told)

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from projections.access import Kafka, Redis
+
+STAGE: Final = "webhooks"
 
 
 @dataclass(frozen=True, slots=True)

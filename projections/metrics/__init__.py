@@ -192,7 +192,9 @@ API_SECONDS: Final = Histogram(
     ("route",),
     buckets=(0.0005, 0.001, 0.0025, *_REQUEST_SECONDS),
 )
-API_WAITING: Final = Gauge("drawdown_api_waiting_requests", "Requests that wait for rows.")
+API_WAITING: Final = Gauge(
+    "drawdown_api_waiting_requests", "Requests that wait for rows.", ("stage",)
+)
 API_COMMANDS: Final = Counter(
     "drawdown_api_commands_total",
     "Holds, captures and releases: applied, unknown, or a reason code.",
@@ -201,7 +203,7 @@ API_COMMANDS: Final = Counter(
 
 # The delivery of alerts.
 WEBHOOKS: Final = Counter(
-    "drawdown_webhooks_total",
+    "drawdown_webhook_deliveries_total",
     "Deliveries by what became of them: taken, delivered, retry, dead, gone, skipped (disabled).",
     ("outcome",),
 )
@@ -212,12 +214,14 @@ WEBHOOK_ATTEMPTS: Final = Counter(
 )
 WEBHOOK_ATTEMPT_SECONDS: Final = Histogram(
     "drawdown_webhook_attempt_seconds",
-    "From an attempt's start to its answer.",
+    "Seconds from an attempt's start to its answer.",
+    ("stage",),
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0),
 )
 WEBHOOK_DELIVERY_SECONDS: Final = Histogram(
     "drawdown_webhook_delivery_seconds",
-    "From the alert in the log to a receiver's 2xx.",
+    "Seconds from the alert in the log to a receiver's 2xx.",
+    ("stage",),
     buckets=(0.1, 0.5, 1, 5, 30, 300, 1_800, 7_200, 36_000, 86_400, 345_600),
 )
 WEBHOOK_DEAD_LETTERS: Final = Counter(
@@ -226,6 +230,10 @@ WEBHOOK_DEAD_LETTERS: Final = Counter(
     ("cause",),
 )
 WEBHOOKS_WAITING: Final = Gauge(
-    "drawdown_webhooks_waiting", "Deliveries that wait, of all subscriptions."
+    "drawdown_webhook_waiting_deliveries",
+    "Deliveries that wait, of all subscriptions.",
+    ("stage",),
 )
-WEBHOOKS_DISABLED: Final = Gauge("drawdown_webhooks_disabled", "Subscriptions that are disabled.")
+WEBHOOKS_DISABLED: Final = Gauge(
+    "drawdown_webhook_disabled_subscriptions", "Subscriptions that are disabled.", ("stage",)
+)

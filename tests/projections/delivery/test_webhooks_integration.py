@@ -73,7 +73,7 @@ def test_every_alert_arrives_signed_at_whom_it_is_for(place: Place, to: Receiver
         until(lambda: to.accepted("/all") == everything, "every alert")
         until(lambda: to.accepted("/few") == ids(wanted), "the one alert")
         until(
-            lambda: metric(port, 'drawdown_webhooks_total{outcome="delivered"}') == 204,
+            lambda: metric(port, 'drawdown_webhook_deliveries_total{outcome="delivered"}') == 204,
             "every delivery is counted, no repeat is sent",
         )
     seen = to.seen()
@@ -117,7 +117,7 @@ def test_answers_decide_what_is_sent_again_and_when(
     with place.with_settings(delays="PT0S PT0S").dispatcher() as (_, port):
         place.write(broken, throttled, *long)
         until(
-            lambda: metric(port, 'drawdown_webhooks_total{outcome="delivered"}') == 4,
+            lambda: metric(port, 'drawdown_webhook_deliveries_total{outcome="delivered"}') == 4,
             "every alert is delivered, also where the answer is not read to its end",
         )
         listed = place.command("subscriptions", "list")
@@ -148,7 +148,10 @@ def test_410_disables_until_it_is_enabled_also_after_a_restart(place: Place, to:
     with place.dispatcher() as (_, port):
         place.write(alert(2), alert(3))
         until(lambda: to.accepted("/other") == ids(alert(1), alert(2), alert(3)), "the other")
-        until(lambda: metric(port, "drawdown_webhooks_disabled") == 1, "it is shown")
+        until(
+            lambda: metric(port, 'drawdown_webhook_disabled_subscriptions{stage="webhooks"}') == 1,
+            "it is shown",
+        )
         assert len(to.seen("/crm")) == calls
         to.plan("/crm", OK)
         told = place.command("subscriptions", "enable", "crm")
