@@ -62,8 +62,8 @@ async def accounts(
         assert place is not None
         if place.partition >= service.partitions:
             raise invalid(f"cursor: there are {service.partitions} partitions")
-        entries_, place = await _scan(service, place, limit)
-        found += [each for each in entries_ if _may_see(key, each["account"])]
+        seen, place = await _scan(service, place, limit)
+        found += [each for each in seen if _may_see(key, each["account"])]
         if place is None or len(found) >= limit:
             break
     return answer({"accounts": found, "next_cursor": None if place is None else encode(place)})

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from projections.access import Kafka
 from projections.confirming import Place
@@ -154,6 +154,8 @@ class Refusals:
         while not self._stopping:
             for message in consumer.consume(_BATCH, _POLL_SECONDS):
                 if (error := message.error()) is not None:
+                    if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+                        self._read_to = self.ends()  # what was there is gone: nobody is told of it
                     raise LogUnavailable(str(error))
                 self._take(message)
 

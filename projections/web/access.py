@@ -45,7 +45,7 @@ class Access:
         return key
 
     def limit(self, key: Key | None, events: int) -> None:
-        """Raises Problem 429 when the key sends faster than it may."""
+        """Raises Problem 429 when the key sends faster than it may: events, documents, commands."""
         if key is None or key.events_per_second is None:
             return
         now = self.clock()
