@@ -1,7 +1,8 @@
 """The entitlement check: `POST /v1/check`.
 
 Answered in the event loop, out of one read of both folds' rows; the catalog is parsed once for as
-long as its stored bytes stay the same.
+long as its stored bytes stay the same. What other routes leave to FastAPI's dependencies is called
+here: they cost as much as the check.
 """
 
 from collections import deque
@@ -16,10 +17,11 @@ from projections.api.bodies import check_json, loaded, modelled, raw_member, rea
 from projections.api.decisions import CheckAnswer
 from projections.api.docs import body, problems
 from projections.api.fixed import HeldRows, read_fixed
-from projections.api.parameters import MinPosition, answer
+from projections.api.parameters import answer, known_queries
 from projections.api.problems import unavailable
 from projections.api.requests import CheckRequest
-from projections.api.service import Reader, Served, Service, check_reached, of_account
+from projections.api.service import Service, check_reached, of_account, service_of
+from projections.api.tokens import LONGEST
 from projections.balances.books import CATALOG, decode_account, hot_key, terms_key
 from projections.balances.stage import STAGE as BALANCES
 from projections.fold.snapshot import Snapshot
@@ -34,6 +36,12 @@ from projections.rows import Rows
 from schemas.frames import Vector
 
 router = APIRouter(tags=["check"])
+_MIN_POSITION: Final = {
+    "name": "min_position",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string", "maxLength": LONGEST},
+}
 _KEPT: Final = 8
 """Catalogs that are kept: partitions take a new document at different moments."""
 
@@ -66,16 +74,18 @@ _catalogs: Final = Catalogs()
     "/v1/check",
     response_model=CheckAnswer,
     responses=problems(413, 415),
-    openapi_extra=body(CheckRequest),
+    openapi_extra=body(CheckRequest) | {"parameters": [_MIN_POSITION]},
 )
-async def check(
-    service: Served, key: Reader, request: Request, min_position: MinPosition = None
-) -> Response:
+async def check(request: Request) -> Response:
     """May the account use so much now? Nothing is written.
 
     Prices are those of rating's position, credits those of balances', both of one moment. The
     quantity is the line's: of a `max` product the rise, of a `unique` one the first sights.
     """
+    service = service_of(request)
+    key = service.access.key(request.headers.get("authorization", ""), "read")
+    await known_queries(request)
+    min_position = request.query_params.get("min_position")
     check_json(request)
     asked = _asked(await read_body(request))
     of_account(key, asked.account)

@@ -4,8 +4,9 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from fastapi import Path, Query
+from fastapi import Path, Query, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from projections.api.problems import invalid
 from projections.api.tokens import LONGEST, TokenError, decode
@@ -32,6 +33,23 @@ def answer(value: Any, status: int = HTTPStatus.OK, **headers: str) -> Response:
     """The value as JSON; what is exact in it is text already."""
     body = msgspec.json.encode(value)
     return Response(body, status, headers or None, "application/json")
+
+
+def route_of(scope: Scope) -> str:
+    """The path of a request's route, with its parameters' names."""
+    return getattr(scope.get("route"), "path", "unknown")
+
+
+async def known_queries(request: Request) -> None:
+    """Raises Problem 422 for query parameters that the route does not know, or that stand twice."""
+    given = request.query_params
+    if not given:
+        return
+    known = request.app.state.queries[route_of(request.scope), request.method]
+    if unknown := sorted(given.keys() - known):
+        raise invalid(f"unknown query parameter {unknown[0][:100]!r}")
+    if len(given.multi_items()) > len(given.keys()):
+        raise invalid("a query parameter stands twice")
 
 
 def cursor_of(text: str | None, kind: type[T]) -> T | None:

@@ -318,6 +318,9 @@ def test_parameters_that_nobody_knows_are_refused(here: World) -> None:
         problem(client.get("/v1/accounts?limit=1&limit=2"), 422)
         problem(client.get("/v1/accounts?cursor=x"), 422)
         problem(client.get("/v1/accounts/bad%20id/balance"), 422)
+        body = {"account": "a6", "product": "calls", "quantity": "1"}
+        problem(client.post("/v1/check?min_positon=x", json=body), 422)
+        problem(client.post("/v1/check?min_position=x", json=body), 422)
         problem(client.get("/v1/nothing"), 404)
         problem(client.delete("/v1/accounts"), 405)
 
