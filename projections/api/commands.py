@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from projections.api.server import ApiSettings, run_api
+from projections.api.settings import ApiSettings
 
 
 def register(app: typer.Typer, settings: Callable[[], ApiSettings]) -> None:
@@ -15,6 +15,8 @@ def register(app: typer.Typer, settings: Callable[[], ApiSettings]) -> None:
     @app.command("api")
     def api() -> None:
         """Serve balances, contracts, the ledger, checks, documents and holds over HTTP."""
+        from projections.api.server import run_api  # noqa: PLC0415 - every command would load FastAPI
+
         logging.basicConfig(
             stream=sys.stderr,
             level=logging.INFO,

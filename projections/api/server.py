@@ -5,15 +5,14 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from projections.access import Kafka, Redis
 from projections.api.app import build_app
 from projections.api.refusals import Refusals
 from projections.api.rows import LiveRows
 from projections.api.sending import CONFIGURATION, MOST_PENDING, Sending
 from projections.api.service import Service
+from projections.api.settings import ApiSettings
 from projections.api.watch import Watch
 from projections.confirming import ConfirmingProducer
 from projections.fold.connection import live_redis_client
@@ -26,21 +25,6 @@ from schemas.topics import CATALOG, CREDITS, JOURNAL
 log = logging.getLogger("drawdown")
 _MOST_CONNECTIONS: Final = 5_000
 _GARBAGE: Final = (50_000, 20, 20)
-
-
-class ApiSettings(Protocol):
-    """Where to listen, what to read. `gateway_keys` is the file of keys; None: loopback only."""
-
-    topic_prefix: str
-    key_prefix: str
-    api_host: str
-    api_port: int
-    gateway_keys: Path | None
-
-    @property
-    def kafka_access(self) -> Kafka: ...  # noqa: D102 - says it all
-    @property
-    def redis_access(self) -> Redis: ...  # noqa: D102 - says it all
 
 
 def run_api(settings: ApiSettings) -> None:
