@@ -285,12 +285,12 @@ _END_GRANT = _act(
 @st.composite
 def reservations(draw: st.DrawFn) -> list[Act]:
     """Credits are held; something happens, perhaps their grants end; and perhaps the hold does."""
-    between = st.one_of(LINE, LINES, TICK, HOLD, _END_GRANT, TERMINATE, COMMAND)
-    between = st.one_of(_END_GRANT, between)
+    between = st.one_of(LINE, LINES, TICK, HOLD, TERMINATE, COMMAND)
     acts = [*draw(st.lists(GRANT, max_size=1)), draw(HOLD)]
-    acts += [*draw(st.lists(between, max_size=2)), *draw(st.lists(END_HOLD, max_size=3))]
+    acts += [*draw(st.lists(between, max_size=2)), *draw(st.lists(_END_GRANT, max_size=2))]
+    acts += draw(st.lists(END_HOLD, min_size=1, max_size=3))
     account = draw(st.sampled_from(("a", "a", "a", "b")))
-    gaps = [draw(st.sampled_from((0, 0, SECOND, HOUR, DAY))) for _ in acts]
+    gaps = [draw(st.sampled_from((0, 0, SECOND, SECOND, HOUR, DAY))) for _ in acts]
     return [
         Act(gap, act.kind, {**act.fields, "account": account})
         for gap, act in zip(gaps, acts, strict=True)
@@ -303,7 +303,7 @@ def histories(draw: st.DrawFn, longest: int = 24) -> list[Act]:
     opening = [draw(st.one_of(_PLAIN, ACCOUNT)), *draw(st.lists(CONTRACT, max_size=3))]
     opening += draw(st.lists(GRANT, min_size=1, max_size=3))
     rest = draw(st.lists(_ACTS, min_size=draw(st.sampled_from((1, 6, 12))), max_size=longest))
-    for acts in draw(st.lists(reservations(), max_size=2)):
+    for acts in draw(st.lists(reservations(), min_size=1, max_size=3)):
         place = draw(st.integers(0, len(rest)))
         rest[place:place] = acts
     return [Act(0, act.kind, {**act.fields, "account": "a"}) for act in opening] + rest
