@@ -22,8 +22,10 @@ _NOT_ALLOWED: Final = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
-_NO_MULTI: Final = "EXEC without MULTI"
-"""What a pipeline is told whose MULTI was not allowed."""
+_ALERT: Final = "tls alert"
+"""A broker that wants a certificate of the client refuses it after the handshake (TLS 1.3)."""
+_OF_PIPELINES: Final = ("EXEC without MULTI", "NOPERM")
+"""What a pipeline is told whose MULTI or EXEC was not allowed."""
 _CHECK_KAFKA: Final = (
     "check DRAWDOWN_KAFKA_SECURITY, _CA, _SASL_MECHANISM, _USERNAME and _PASSWORD_FILE"
 )
@@ -37,7 +39,7 @@ def kafka_refusal(error: KafkaError) -> str | None:
     if denial := kafka_denial(error):
         return denial
     said = error.str()
-    if error.code() in _NOT_LET_IN:
+    if error.code() in _NOT_LET_IN or _ALERT in said:
         return f"Kafka refuses this client: {said}: {_CHECK_KAFKA}"
     return None
 
@@ -70,7 +72,8 @@ class Heard:
 
 def redis_refusal(error: BaseException) -> str | None:
     """Why Redis will not have this client, with what to do; None for an error of another kind."""
-    if isinstance(error, redis_errors.NoPermissionError) or _NO_MULTI in str(error):
+    denied = isinstance(error, redis_errors.NoPermissionError)
+    if denied or any(each in str(error) for each in _OF_PIPELINES):
         return f"Redis does not allow it: {error}: `drawdown acl redis` lists what is needed"
     if isinstance(error, redis_errors.AuthenticationError) or _is_distrust(error):
         return f"Redis refuses this client: {error}: {_CHECK_REDIS}"
