@@ -259,7 +259,7 @@ HOLD = _act(
     amount=st.sampled_from(("0.000000001", "0.1", "0.5", "1", "all", "all", "more")),
     contract=st.sampled_from((None, None, *CONTRACTS)),
     lasts=st.sampled_from((None, "PT1S", "PT5H", "P3D", "P7D", "P7D", "end")),
-    id=st.sampled_from(("new", "new", "new", "h1", "h2")),
+    id=st.sampled_from(("new", "new", "h1")),
 )
 END_HOLD = _act(
     "end_hold",
@@ -278,7 +278,9 @@ _PLAIN = st.builds(lambda: Act(0, "Account", {"terms": {"alerts": []}}))
 
 
 _END_GRANT = _act(
-    "end_held", how=st.sampled_from(("void_grant", "refund_grant", "time", "time")), which=_WHICH
+    "end_held",
+    how=st.sampled_from(("void_grant", "refund_grant", "adjust_grant", "time")),
+    which=_WHICH,
 )
 
 
@@ -286,7 +288,7 @@ _END_GRANT = _act(
 def reservations(draw: st.DrawFn) -> list[Act]:
     """Credits are held; something happens, perhaps their grants end; and perhaps the hold does."""
     between = st.one_of(LINE, LINES, TICK, HOLD, TERMINATE, COMMAND)
-    acts = [*draw(st.lists(GRANT, max_size=1)), draw(HOLD)]
+    acts = [*draw(st.lists(GRANT, max_size=1)), draw(HOLD), *draw(st.lists(LINES, max_size=1))]
     acts += [*draw(st.lists(between, max_size=2)), *draw(st.lists(_END_GRANT, max_size=2))]
     acts += draw(st.lists(END_HOLD, min_size=1, max_size=3))
     account = draw(st.sampled_from(("a", "a", "a", "b")))
@@ -303,10 +305,17 @@ def histories(draw: st.DrawFn, longest: int = 24) -> list[Act]:
     opening = [draw(st.one_of(_PLAIN, ACCOUNT)), *draw(st.lists(CONTRACT, max_size=3))]
     opening += draw(st.lists(GRANT, min_size=1, max_size=3))
     rest = draw(st.lists(_ACTS, min_size=draw(st.sampled_from((1, 6, 12))), max_size=longest))
-    for acts in draw(st.lists(reservations(), min_size=1, max_size=3)):
-        place = draw(st.integers(0, len(rest)))
-        rest[place:place] = acts
     return [Act(0, act.kind, {**act.fields, "account": "a"}) for act in opening] + rest
+
+
+@st.composite
+def holdings(draw: st.DrawFn) -> list[Act]:
+    """Some grants, perhaps a contract, then credits that are held, one time after the other."""
+    opening = [draw(st.one_of(_PLAIN, ACCOUNT)), *draw(st.lists(CONTRACT, max_size=2))]
+    opening += draw(st.lists(GRANT, min_size=2, max_size=3))
+    rest = draw(st.lists(reservations(), min_size=1, max_size=5))
+    common = [Act(0, act.kind, {**act.fields, "account": "a"}) for act in opening]
+    return common + [act for acts in rest for act in acts]
 
 
 @dataclass
@@ -528,18 +537,18 @@ class Unfolding:
         self._document("place_hold", account, fields)
 
     def _end_held(self, account: str, how: str, which: int) -> None:
-        """A grant ends of which something is held; by time, no more than the hold lasts."""
+        """A grant ends of which something is held, or all that is free is to be taken and more."""
         row = self._of(account)
         held = [grant for grant in row.grants if grant.held and grant.state == "active"]
-        if not held or row.holds_until is None:
-            return
-        grant = held[which % len(held)]
-        end = grant.terms.expires_at
-        if how != "time":
-            self._document(how, account, {"id": self._number("c"), "grant": grant.id})
-        elif end is not None and self.now < end <= row.holds_until:
-            self.now = end
+        ends = [grant.terms.expires_at for grant in held]
+        soon = [end for end in ends if end is not None and self.now < end <= (row.holds_until or 0)]
+        if how == "time" and soon:
+            self.now = soon[which % len(soon)]
             self.add(rated_tick(self.now))
+        elif how != "time" and held:
+            grant = held[which % len(held)]
+            more = {"amount": format_units(-grant.free - 1, 9)} if how == "adjust_grant" else {}
+            self._document(how, account, {"id": self._number("c"), "grant": grant.id, **more})
 
     def _to_an_end(self, account: str) -> str | None:
         """How long it is until the next grant ends, in whole seconds; None where none ends soon."""

@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -16,7 +17,7 @@ from projections.balances.wire import decode_row, encode_row
 from schemas.frames import RatedKind
 from tests.builders import Outcome, cuts, drawn_by_columns, drawn_by_reference, rated
 from tests.projections.auditor import tallied
-from tests.projections.histories import Act, Unfolding, histories
+from tests.projections.histories import Act, Unfolding, histories, holdings
 
 CUTS = st.one_of(st.just(range(100)), st.lists(st.integers(0, 45), max_size=6))
 
@@ -29,7 +30,7 @@ def _same(expected: Outcome, actual: Outcome) -> None:
 
 
 @settings(max_examples=80)
-@given(acts=histories(), edges=CUTS, keep=st.sampled_from((0, 0, 3, 1000)))
+@given(acts=st.one_of(histories(), holdings()), edges=CUTS, keep=st.sampled_from((0, 0, 3, 1000)))
 def test_columns_equal_the_audited_reference_for_every_cut(
     acts: list[Act], edges: Sequence[int], keep: int
 ) -> None:
@@ -55,7 +56,7 @@ def _content(outcome: Outcome) -> tuple[Counter[Any], Counter[Any]]:
 
 
 @settings(max_examples=80)
-@given(acts=histories(), hours=st.sampled_from((1, 7, 24)))
+@given(acts=st.one_of(histories(), holdings()), hours=st.sampled_from((1, 7, 24)))
 def test_more_or_fewer_ticks_change_no_posting_and_no_alert(acts: list[Act], hours: int) -> None:
     """I7: all ticks but the last are left out, and a tick put before every row."""
     frame = rated(Unfolding().play(acts).rows)
@@ -220,6 +221,11 @@ EXPECTED = {
     *("terminated", "policy expire", "policy refund", "policy to_account", "under a contract"),
     *("negative overage", "top-up failed", "unauthorised"),
     *("quick", "quick overage", "not quick"),
+}
+"""Of `due:`, what alerts name as their cause: ends of periods, top-ups, notices of expiry."""
+
+
+HELD = {
     *("held", "released", "a hold expires", "all captured", "a part captured", "due: hold"),
     *("refused: insufficient_credits", "refused: unknown_hold", "refused: hold_ended"),
     *("refused: exceeds_hold", "refused: below_consumed", "an id used again"),
@@ -229,17 +235,23 @@ EXPECTED = {
     *("a contract's hold captured", "quick beside a hold", "not quick beside a hold"),
     *("a hold ends as its grant does", "a hold's row goes"),
 }
-"""Of `due:`, what alerts name as their cause: ends of periods, top-ups, notices of expiry."""
 
 
-def test_every_boundary_occurs_in_the_generated_histories() -> None:
+@pytest.mark.parametrize(
+    ("strategy", "expected", "examples"),
+    [(histories(), EXPECTED, 250), (holdings(), HELD, 400)],
+    ids=["any", "held"],
+)
+def test_every_boundary_occurs_in_the_generated_histories(
+    strategy: st.SearchStrategy[list[Act]], expected: set[str], examples: int
+) -> None:
     """The equalities above say something about each of these."""
     found: Counter[str] = Counter()
 
-    @settings(max_examples=250, derandomize=True, database=None)
-    @given(acts=histories())
+    @settings(max_examples=examples, derandomize=True, database=None)
+    @given(acts=strategy)
     def look(acts: list[Act]) -> None:
         found.update(_seen(acts))
 
     look()
-    assert set(found) >= EXPECTED, EXPECTED - set(found)
+    assert set(found) >= expected, expected - set(found)
