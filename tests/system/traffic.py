@@ -86,6 +86,7 @@ class Traffic:
                     "kind": "Account",
                     "id": f"a{number}",
                     "rate_card": "standard",
+                    "time_zone": _zone(self._now),
                     "alerts": _RULES,
                     "recurring": [_recurring("daily")],
                 }
@@ -201,6 +202,11 @@ class Traffic:
             "amount": str(amount),
             "effective_at": format_instant(self._now - DAY),
         }
+
+
+def _zone(now: int) -> str:
+    """One whose midnight is hours away: the next day's grant could pay for no event of today's."""
+    return "Etc/GMT+12" if now % DAY >= DAY // 2 else "UTC"
 
 
 def _recurring(cadence: str) -> dict[str, Any]:
