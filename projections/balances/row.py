@@ -219,6 +219,6 @@ def check_conservation(account: str, grants: list[GrantRow]) -> list[str]:
             breaches.append(f"{account}/{grant.id}: issued {grant.issued}, found {sum(parts)}")
         if min(parts) < 0:
             breaches.append(f"{account}/{grant.id}: a negative part in {parts}")
-        if not 0 <= grant.held <= grant.remaining:
+        elif not 0 <= grant.held <= grant.remaining:
             breaches.append(f"{account}/{grant.id}: {grant.held} held of {grant.remaining}")
     return breaches
