@@ -277,7 +277,7 @@ _ACTS = st.one_of(*_OFTEN, SETTLE, CONTRACT, AMEND, TERMINATE, ACCOUNT, CATALOG,
 _PLAIN = st.builds(lambda: Act(0, "Account", {"terms": {"alerts": []}}))
 
 
-_END_GRANT = _act(
+END_HELD = _act(
     "end_held",
     how=st.sampled_from(("void_grant", "refund_grant", "adjust_grant", "time")),
     which=_WHICH,
@@ -289,7 +289,7 @@ def reservations(draw: st.DrawFn) -> list[Act]:
     """Credits are held; something happens, perhaps their grants end; and perhaps the hold does."""
     between = st.one_of(LINE, LINES, TICK, HOLD, TERMINATE, COMMAND)
     acts = [*draw(st.lists(GRANT, max_size=1)), draw(HOLD), *draw(st.lists(LINES, max_size=1))]
-    acts += [*draw(st.lists(between, max_size=2)), *draw(st.lists(_END_GRANT, max_size=2))]
+    acts += [*draw(st.lists(between, max_size=2)), *draw(st.lists(END_HELD, max_size=2))]
     acts += draw(st.lists(END_HOLD, min_size=1, max_size=3))
     account = draw(st.sampled_from(("a", "a", "a", "b")))
     gaps = [draw(st.sampled_from((0, 0, SECOND, SECOND, HOUR, DAY))) for _ in acts]

@@ -243,5 +243,9 @@ FOUND_AT: Final[dict[str, int]] = {
     "the cap of what rolls over": 18,
     "what is owed is multiplied": 11,
     "what a key drained comes back": 21,
+    "what is held is not spent": 6,
+    "a hold ends with its time": 1,
+    "a hold holds all or nothing": 7,
+    "what a hold frees follows its grant": 125,
 }
 """A seed that told of each when it was last searched for, which is tried first."""
