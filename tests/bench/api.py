@@ -21,6 +21,8 @@ RATE: Final = 1_000
 CHECKING: Final = 32
 CONTENDERS: Final = (1, 50, 500, 2_000)
 _SECONDS: Final = 20.0
+_FIRST: Final = 1_000
+_START_SECONDS: Final = 120.0
 _ACCOUNTS: Final = 1_000
 
 
@@ -31,6 +33,7 @@ def run(session: Session) -> Section:
         drawdown = Drawdown(load, durable=session.durable)
         with apart(session, drawdown) as trial:
             trial.start()
+            trial.wait(trial.load(session.usage(_FIRST)), _START_SECONDS)  # each has its partitions
             with _serving(trial) as (pid, port):
                 session.say(f"api: checks, {load}")
                 rows.append(_checks(session, load, pid, port))

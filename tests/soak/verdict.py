@@ -61,8 +61,10 @@ def judge(course: Course) -> list[Check]:
 
 def _exact(course: Course) -> Iterator[Check]:
     report = course.report
-    found = sum(each.found for each in report.findings.values()) if report else 0
-    told = f"{found:,} differences" if report else "it was not reached"
+    found = [each for each in report.findings.values() if each.found] if report else []
+    first = "".join(f"; {each.code}: {each.differences[0]}" for each in found)
+    told = f"{sum(each.found for each in found):,} differences{first}"
+    told = told if report else "it was not reached"
     yield Check("reconcile proves I1 to I7", report is not None and report.holds, told)
     sums = course.differences
     yield Check(
