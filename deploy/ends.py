@@ -9,6 +9,7 @@ from schemas.errors import (
     Fenced,
     LogError,
     ProgressError,
+    ReleaseError,
     StoreError,
     StoreUnavailable,
 )
@@ -26,6 +27,7 @@ _BY_CODE: Final = {
     LogError.exit_code: "log",
     DeliveryError.exit_code: "delivery",
     ProgressError.exit_code: "no_progress",
+    ReleaseError.exit_code: "release",
 }
 REASONS: Final = (*_BY_CODE.values(), KILLED, CRASHED)
 

@@ -15,9 +15,9 @@ from projections.access import Kafka
 from projections.balances.recorded import as_recorded, of_usage
 from projections.fold.log import Log
 from schemas.documents import Backfill, Document, VoidUsage
-from schemas.errors import DocumentError, LogError, LogUnavailable
+from schemas.errors import DocumentError, FrameError, LogError, LogUnavailable
 from schemas.events import UsageEvent
-from schemas.frames import LEDGER_SCHEMA, FrameError, decode_ledger
+from schemas.frames import LEDGER_SCHEMA, decode_ledger
 from schemas.partition import partition_of
 from schemas.reasons import Reason
 from schemas.topics import LEDGER
@@ -34,7 +34,7 @@ def look_up(documents: Sequence[Document], kafka: Kafka, topic_prefix: str = "")
     """`documents` as they enter (see `entered`).
 
     Reads the ledger of the accounts whose usage is named, from its beginning; nothing where none
-    is. Raises DocumentError, LogUnavailable, and LogError for a ledger of another release.
+    is. Raises DocumentError, LogUnavailable, LogError, ReleaseError.
     """
     keys = usage_named(documents)
     if not keys:
@@ -45,7 +45,7 @@ def look_up(documents: Sequence[Document], kafka: Kafka, topic_prefix: str = "")
 def ledger_of(keys: Sequence[Key], log: Log) -> pl.DataFrame:
     """The ledger rows of the usage of `keys`, in log order.
 
-    Raises LogUnavailable, and LogError for a ledger of another release.
+    Raises LogUnavailable, LogError, ReleaseError.
     """
     try:
         return rows_of(keys, _frames(log, keys))

@@ -11,8 +11,10 @@
     │   ├── LogUnavailable      Kafka did not answer for longer than is waited
     │   ├── LogReplacedError    the log is not the one that was read: truncated or recreated
     │   ├── GapError            records are missing in the log and stay missing
+    │   ├── FrameError          a record is no frame, or a damaged one
     │   └── DeliveryError       a record could not be written
-    └── ProgressError           a worker made no progress while there was lag
+    ├── ProgressError           a worker made no progress while there was lag
+    └── ReleaseError            another release wrote a form that this one does not read
 
 An expected refusal of an input is not an error but a value: `schemas.reasons.Refusal`. A bug is an
 `assert`. Foreign exceptions are mapped at the edge where they arise.
@@ -96,6 +98,10 @@ class GapError(LogError):
     """Records are missing in the log and stay missing."""
 
 
+class FrameError(LogError):
+    """Bytes that are not a frame: the log is not ours, or damaged."""
+
+
 class DeliveryError(LogError):
     """A record could not be written."""
 
@@ -106,3 +112,17 @@ class ProgressError(DrawdownError):
     """A worker made no progress while there was lag."""
 
     exit_code = 75
+
+
+class ReleaseError(DrawdownError):
+    """Another release wrote a form that this one does not read: nothing was folded or written."""
+
+    exit_code = 76
+
+
+def newer(what: str) -> ReleaseError:
+    """`what` was met, which this release cannot know: a person is told what to do."""
+    return ReleaseError(
+        f"{what}: written by a newer release; run that release here too, readers before writers"
+        ' (deploy/README.md, "Upgrading without stopping")'
+    )

@@ -2,8 +2,10 @@
 
 A frame is `DDF`, a version byte, a kind byte, the length of a msgpack header (u32, big endian),
 the header, and an Arrow IPC stream (lz4) of rows, without the columns that are null in all of them.
-Inside the pipeline every record is a frame (architecture.md section 2); a reader refuses a version
-that it does not know.
+Inside the pipeline every record is a frame (architecture.md section 2). A reader reads the versions
+of `_OLDER` too, as rows of this one; any other, and a column that it does not know, is refused
+(ReleaseError). Version 1 had no contracts, nor all that a void needs of a line, so it is not read;
+2 had every column, null or not, and every text as a string.
 
 Positions. A journal row's *source coordinate* is (source, offset). From the journal on, the
 position of a thing is (journal offset, row, ordinal): each output of one record has its own
@@ -12,12 +14,15 @@ source vector (catalog, credits, usage) in a journal frame, (journal offset, row
 others.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from io import BytesIO
 from typing import Final, Generic, TypeVar
 
 import msgspec
 import polars as pl
+
+from schemas.errors import FrameError, ReleaseError, newer
 
 MAGIC: Final = b"DDF"
 VERSION: Final = 3
@@ -148,10 +153,6 @@ _SCHEMAS: Final = {
 }
 
 
-class FrameError(ValueError):
-    """Bytes that are not a frame of this version: the log is not ours, or newer than this code."""
-
-
 class JournalHeader(msgspec.Struct, frozen=True, array_like=True):
     """`refused`: (source, offset, reason code) of each record that the journal does not carry."""
 
@@ -190,17 +191,17 @@ def encode(kind: FrameKind, header: JournalHeader | OutputHeader, rows: pl.DataF
 
 
 def decode_journal(value: bytes) -> Frame[JournalHeader]:
-    """Raises FrameError for anything but a journal frame of a known version."""
+    """Raises FrameError for anything but a journal frame, ReleaseError for an unknown version."""
     return _decode(FrameKind.JOURNAL, JournalHeader, value)
 
 
 def decode_rated(value: bytes) -> Frame[OutputHeader]:
-    """Raises FrameError for anything but a rated frame of a known version."""
+    """Raises FrameError for anything but a rated frame, ReleaseError for an unknown version."""
     return _decode(FrameKind.RATED, OutputHeader, value)
 
 
 def decode_ledger(value: bytes) -> Frame[OutputHeader]:
-    """Raises FrameError for anything but a ledger frame of a known version."""
+    """Raises FrameError for anything but a ledger frame, ReleaseError for an unknown version."""
     return _decode(FrameKind.LEDGER, OutputHeader, value)
 
 
@@ -209,9 +210,8 @@ def _decode(kind: FrameKind, header: type[H], value: bytes) -> Frame[H]:
         message = "not a frame: it does not begin with DDF"
         raise FrameError(message)
     version, found = value[3], value[4]
-    if version != VERSION:
-        message = f"frame version {version}, expected {VERSION}: written by another release"
-        raise FrameError(message)
+    if version != VERSION and version not in _OLDER:
+        raise _unread(version)
     if found != kind:
         message = f"frame kind {found}, expected {kind} ({kind.name.lower()})"
         raise FrameError(message)
@@ -219,15 +219,39 @@ def _decode(kind: FrameKind, header: type[H], value: bytes) -> Frame[H]:
     try:
         head = msgspec.msgpack.decode(value[_HEAD:end], type=header)
         rows = pl.read_ipc_stream(BytesIO(value[end:]))
+        if version != VERSION:
+            rows = _OLDER[version](rows, _SCHEMAS[kind])
     except (msgspec.DecodeError, pl.exceptions.PolarsError, OSError) as error:
         message = f"a damaged frame: {error}"
         raise FrameError(message) from error
     return Frame(head, _completed(rows, _SCHEMAS[kind]))
 
 
+def _unread(version: int) -> ReleaseError:
+    reads = f"frame version {version}, this release reads {min(_OLDER)} to {VERSION}"
+    if version > VERSION:
+        return newer(reads)
+    return ReleaseError(f"{reads}: only a release of that time can read this log")
+
+
+def _few_once(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Rows of version 2."""
+    few = (name for name in rows.columns if schema.get(name) == _FEW)
+    return rows.with_columns_seq(pl.col(name).cast(_FEW) for name in few)
+
+
+_OLDER: Final[dict[int, Callable[[pl.DataFrame, pl.Schema], pl.DataFrame]]] = {2: _few_once}
+"""What makes rows of an older version rows of this one. None is ever taken out: logs are kept."""
+
+
 def _completed(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """`rows` with the columns that are null in all of them. Raises FrameError for any others."""
+    """`rows` with the columns that are null in all of them.
+
+    Raises ReleaseError for columns that are not in `schema`, FrameError for any of another type.
+    """
     if not rows.schema.items() <= schema.items():
+        if unknown := rows.schema.keys() - schema.keys():
+            raise newer(f"a frame with columns {', '.join(sorted(unknown))}")
         message = f"a frame with other columns: {rows.schema}"
         raise FrameError(message)
     found = rows.schema

@@ -19,12 +19,11 @@ from projections.fold.log import Log, Read
 from projections.fold.position import ZERO, JournalReader, OutputReader, Position
 from projections.fold.snapshot import Snapshot, SnapshotReader
 from projections.rates.rows import STAGE as RATING_STAGE
-from schemas.errors import LogReplacedError
+from schemas.errors import FrameError, LogReplacedError
 from schemas.frames import (
     JOURNAL_SCHEMA,
     LEDGER_SCHEMA,
     RATED_SCHEMA,
-    FrameError,
     Source,
     Vector,
     decode_ledger,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from projections.confirming import Busy
 from projections.web.problem import Problem
-from schemas.errors import DrawdownError, LogError, StoreError
+from schemas.errors import DrawdownError, LogError, ReleaseError, StoreError
 from schemas.reasons import Reason
 
 RETRY_SECONDS: Final = 1
@@ -52,6 +52,6 @@ def of_error(error: DrawdownError | Busy) -> Problem:
     """The environment failing: Kafka, Redis, or too much at a time."""
     if isinstance(error, Busy):
         return unavailable("more is under way than is taken at a time")
-    if isinstance(error, StoreError | LogError):
+    if isinstance(error, StoreError | LogError | ReleaseError):
         return unavailable(str(error))
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something is wrong with this server")

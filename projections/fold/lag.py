@@ -13,7 +13,7 @@ import polars as pl
 from projections import metrics
 from projections.fold.log import Log, Read
 from projections.metrics.series import Owned
-from schemas.frames import FrameError
+from schemas.errors import FrameError, ReleaseError
 from schemas.topics import Topic
 
 Received = Callable[[bytes], pl.Series | None]
@@ -59,7 +59,7 @@ def received_at(record: Read, received: Received) -> int:
     _, milliseconds, value, _, _ = record
     try:
         stamps = received(value)
-    except FrameError:
+    except (FrameError, ReleaseError):  # the fold says so, and ends
         stamps = None
     oldest = None if stamps is None else stamps.min()
     return milliseconds * 1_000 if oldest is None else int(oldest)  # type: ignore[arg-type]

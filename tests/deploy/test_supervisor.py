@@ -7,7 +7,14 @@ import pytest
 
 from deploy.ends import REASONS, reason_of
 from deploy.supervisor import Child, Supervisor, metrics_registry
-from schemas.errors import ClaimsBehind, Fenced, LogReplacedError, ProgressError
+from schemas.errors import (
+    ClaimsBehind,
+    Fenced,
+    FrameError,
+    LogReplacedError,
+    ProgressError,
+    ReleaseError,
+)
 
 PATIENCE_SECONDS = 30.0
 
@@ -22,7 +29,9 @@ PATIENCE_SECONDS = 30.0
         (Fenced.exit_code, "fenced"),
         (ClaimsBehind.exit_code, "claims_behind"),
         (LogReplacedError.exit_code, "log"),
+        (FrameError.exit_code, "log"),
         (ProgressError.exit_code, "no_progress"),
+        (ReleaseError.exit_code, "release"),
     ],
 )
 def test_an_exit_code_has_a_reason(code: int, reason: str) -> None:

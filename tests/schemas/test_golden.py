@@ -1,19 +1,23 @@
 """What earlier releases wrote is read: samples of every version, never rewritten."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from schemas.errors import FrameError, ReleaseError
 from schemas.frames import VERSION, Frame, FrameKind, decode_journal, decode_ledger, decode_rated
-from tests.schemas.golden.make import FOLDER, path_of, samples
+from tests.schemas.golden.make import FOLDER, SCHEMAS, path_of, samples
 
 DECODE: dict[FrameKind, Callable[[bytes], Frame[Any]]] = {
     FrameKind.JOURNAL: decode_journal,
     FrameKind.RATED: decode_rated,
     FrameKind.LEDGER: decode_ledger,
 }
+OLDEST = 2
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.frame")), ids=lambda path: path.stem)
@@ -22,10 +26,49 @@ def test_a_sample_is_read(path: Path) -> None:
     header, rows = next((header, rows) for each, header, rows in samples() if each == kind)
     frame = DECODE[kind](path.read_bytes())
     assert frame.header == header
-    read = [{name: row[name] for name in rows[0]} for row in frame.rows.to_dicts()]
-    assert read == rows
+    assert frame.rows.schema == SCHEMAS[kind]
+    assert frame.rows.to_dicts() == [dict.fromkeys(SCHEMAS[kind]) | row for row in rows]
 
 
-def test_there_is_a_sample_of_what_is_written_now() -> None:
-    for kind in FrameKind:
-        assert path_of(kind, VERSION).exists()
+@pytest.mark.parametrize("kind", FrameKind)
+@pytest.mark.parametrize("version", range(OLDEST, VERSION + 1))
+def test_there_is_a_sample_of_every_version_that_is_read(kind: FrameKind, version: int) -> None:
+    sample = path_of(kind, version).read_bytes()
+    assert sample[3] == version
+
+
+@pytest.mark.parametrize("kind", FrameKind)
+def test_a_frame_of_a_newer_release_says_what_to_do(kind: FrameKind) -> None:
+    """Whatever the bytes are: what follows the version is for those who know it."""
+    newer = b"DDF" + bytes((VERSION + 1, kind)) + b"\0\0\0\1?"
+    with pytest.raises(ReleaseError, match=r"version 4.* reads 2 to 3: .*newer.* run that release"):
+        DECODE[kind](newer)
+
+
+@pytest.mark.parametrize("kind", FrameKind)
+def test_a_frame_older_than_any_that_is_read_is_refused(kind: FrameKind) -> None:
+    sample = path_of(kind, OLDEST).read_bytes()
+    with pytest.raises(ReleaseError, match="version 1, this release reads 2 to 3: only a release"):
+        DECODE[kind](sample[:3] + b"\1" + sample[4:])
+
+
+@pytest.mark.parametrize("version", range(OLDEST, VERSION + 1))
+@pytest.mark.parametrize("kind", FrameKind)
+def test_a_column_that_is_not_there_is_null_and_one_that_is_not_known_is_refused(
+    kind: FrameKind, version: int
+) -> None:
+    def changed(change: Callable[[pl.DataFrame], pl.DataFrame]) -> bytes:
+        sample = path_of(kind, version).read_bytes()
+        start = 9 + int.from_bytes(sample[5:9], "big")
+        body = BytesIO()
+        change(pl.read_ipc_stream(BytesIO(sample[start:]))).write_ipc_stream(body)
+        return sample[:start] + body.getvalue()
+
+    fewer = DECODE[kind](changed(lambda rows: rows.drop("source"))).rows
+    whole = DECODE[kind](path_of(kind, version).read_bytes()).rows
+    assert whole["source"].null_count() == 0
+    assert fewer.equals(whole.with_columns(source=pl.lit(None, pl.String)))
+    with pytest.raises(ReleaseError, match="a frame with columns flavour: written by a newer"):
+        DECODE[kind](changed(lambda rows: rows.with_columns(flavour=1)))
+    with pytest.raises(FrameError, match="other columns"):
+        DECODE[kind](changed(lambda rows: rows.with_columns(account=1)))

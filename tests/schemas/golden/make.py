@@ -21,6 +21,11 @@ from schemas.frames import (
 )
 
 FOLDER: Final = Path(__file__).parent
+SCHEMAS: Final = {
+    FrameKind.JOURNAL: JOURNAL_SCHEMA,
+    FrameKind.RATED: RATED_SCHEMA,
+    FrameKind.LEDGER: LEDGER_SCHEMA,
+}
 _AT: Final = 1_772_323_200_000_000
 
 
@@ -45,13 +50,8 @@ def path_of(kind: FrameKind, version: int) -> Path:
 
 def main() -> None:
     """Write those that are not there."""
-    schemas = {
-        FrameKind.JOURNAL: JOURNAL_SCHEMA,
-        FrameKind.RATED: RATED_SCHEMA,
-        FrameKind.LEDGER: LEDGER_SCHEMA,
-    }
     for kind, header, rows in samples():
-        path, schema = path_of(kind, VERSION), schemas[kind]
+        path, schema = path_of(kind, VERSION), SCHEMAS[kind]
         if not path.exists():
             filled = [dict.fromkeys(schema) | row for row in rows]
             path.write_bytes(encode(kind, header, pl.DataFrame(filled, schema=schema)))
