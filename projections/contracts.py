@@ -15,7 +15,7 @@ from schemas.documents import amended as apply_changes
 from schemas.reasons import Reason, Refusal
 
 
-class Revision(msgspec.Struct, frozen=True, array_like=True):
+class Revision(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One state of a contract: `document` as canonical text, in force from `effective_at` on.
 
     `at` is journal time when it was applied; `changes`, `reason` and `by` are the amendment's.
@@ -30,7 +30,7 @@ class Revision(msgspec.Struct, frozen=True, array_like=True):
     by: str | None = None
 
 
-class Lineage(msgspec.Struct, array_like=True):
+class Lineage(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """A contract's revisions, the first one first; where it was terminated, from when and how."""
 
     revisions: list[Revision]

@@ -27,6 +27,7 @@ from projections.balances.row import (
     TopUp,
 )
 from projections.contracts import Lineage
+from schemas.errors import ReleaseError, newer
 
 ROW_VERSION: Final = 3
 """Version 3 has holds; what holds nothing is written as version 2 was."""
@@ -107,9 +108,12 @@ def encode_row(row: AnyRow) -> bytes:
 
 
 def decode_row(raw: bytes) -> AnyRow:
-    """The inverse of `encode_row`; a hot row's terms are linked by `Books`."""
+    """The inverse of `encode_row`; a hot row's terms are linked by `Books`. Raises ReleaseError."""
     version, kind, *parts = json.loads(raw)
-    assert _BEFORE_HOLDS <= version <= ROW_VERSION, version
+    if version > ROW_VERSION or kind not in _DECODERS:
+        raise newer(f"a balance row {kind!r} of version {version}, known up to {ROW_VERSION}")
+    if version < _BEFORE_HOLDS:
+        raise ReleaseError(f"a balance row of version {version}: `drawdown rebuild` makes it anew")
     return _DECODERS[kind](parts)
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from schemas.errors import GapError, LogReplacedError
+from schemas.errors import GapError, LogReplacedError, newer
 from schemas.frames import (
     Frame,
     JournalHeader,
@@ -30,7 +30,7 @@ ZERO: Final[Vector] = (0, 0, 0)
 GAP_PATIENCE_SECONDS: Final = 20
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fold's committed position: a pure function of the input log and of `offset`."""
 
     offset: int = 0
@@ -52,8 +52,11 @@ class Position(msgspec.Struct, frozen=True):
 
 
 def decode_position(text: str) -> Position:
-    """The inverse of `Position.encode`."""
-    return msgspec.json.decode(text, type=Position)
+    """The inverse of `Position.encode`. Raises ReleaseError for one with more in it."""
+    try:
+        return msgspec.json.decode(text, type=Position)
+    except msgspec.ValidationError as error:
+        raise newer(f"a position that this release does not know ({error})") from error
 
 
 def record_digest(value: bytes) -> str:

@@ -5,6 +5,9 @@
 `u:<key>|<digest>` that a value was seen. Of an event: `n:<event>` that it waits for a price,
 `b:<event>` that it was backfilled, `v:<event>` that it was voided. `i:<account>|<grant>`: an id
 that a grant has. `m:<command>`: a command that was applied, by its content.
+
+A row's tag is the version of its form: a form that changes gets another tag, and the old one is
+read on. So a reader refuses a tag, or a field, that it does not know.
 """
 
 from hashlib import blake2b
@@ -13,19 +16,24 @@ from typing import Final
 import msgspec
 
 from projections.contracts import Lineage
+from schemas.errors import newer
 
 STAGE: Final = "rating"
 CATALOG_KEY: Final = "catalog"
 _DIGEST_BYTES: Final = 16
 
 
-class CatalogRow(msgspec.Struct, tag="catalog"):
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    """Refuses what a newer release added: to write it again without that would lose it."""
+
+
+class CatalogRow(_Row, tag="catalog"):
     """Canonical documents in the order in which each was first applied."""
 
     documents: list[str]
 
 
-class LimitRow(msgspec.Struct, frozen=True, array_like=True):
+class LimitRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A limit of an account by a data path: whose lines it counts, and by what."""
 
     id: str
@@ -33,7 +41,7 @@ class LimitRow(msgspec.Struct, frozen=True, array_like=True):
     products: tuple[str, ...] | None
 
 
-class AccountRow(msgspec.Struct, tag="account"):
+class AccountRow(_Row, tag="account"):
     """What rating needs of an account, and its canonical document."""
 
     rate_card: str | None
@@ -42,24 +50,24 @@ class AccountRow(msgspec.Struct, tag="account"):
     document: str
 
 
-class ContractsRow(msgspec.Struct, tag="contracts"):
+class ContractsRow(_Row, tag="contracts"):
     """The lineage of each of an account's contracts, by id."""
 
     lineages: dict[str, Lineage]
 
 
-class QuantityRow(msgspec.Struct, tag="quantity"):
+class QuantityRow(_Row, tag="quantity"):
     """A key's quantity so far and, of a `max`, its maximum; text: units may pass 64 bits."""
 
     total: str
     maximum: str | None = None
 
 
-class SeenRow(msgspec.Struct, tag="seen"):
+class SeenRow(_Row, tag="seen"):
     """A value was seen by a key, a key being of one billing period."""
 
 
-class WaitingRow(msgspec.Struct, tag="waiting"):
+class WaitingRow(_Row, tag="waiting"):
     """An event of which something could not be priced.
 
     `products` wait, in catalog order; None: the event as a whole. An empty list: all were priced
@@ -73,23 +81,23 @@ class WaitingRow(msgspec.Struct, tag="waiting"):
     products: list[str] | None
 
 
-class BackfilledRow(msgspec.Struct, tag="backfilled"):
+class BackfilledRow(_Row, tag="backfilled"):
     """An event that entered by a backfill, by the digest of its content."""
 
     content: str
 
 
-class VoidedRow(msgspec.Struct, tag="voided"):
+class VoidedRow(_Row, tag="voided"):
     """A voided event: the products whose lines were taken back."""
 
     products: list[str]
 
 
-class GrantIdRow(msgspec.Struct, tag="grant"):
+class GrantIdRow(_Row, tag="grant"):
     """The account has a grant of this id."""
 
 
-class CommandRow(msgspec.Struct, tag="command"):
+class CommandRow(_Row, tag="command"):
     """A command that was applied, by the digest of its content."""
 
     content: str
@@ -158,6 +166,9 @@ def encode_row(row: RatingRow) -> bytes:
 
 
 def decode_row(raw: bytes) -> RatingRow:
-    """The inverse of `encode_row`."""
-    row: RatingRow = _decoder.decode(raw)
+    """The inverse of `encode_row`. Raises ReleaseError for a form that is not known here."""
+    try:
+        row: RatingRow = _decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise newer(f"a row of rating that this release does not know ({error})") from error
     return row
