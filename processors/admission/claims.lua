@@ -7,7 +7,8 @@
 --          expected          keys in a generation when nothing is known
 --          items             16 bytes digest, 5 bytes offset, 5 bytes content, each
 -- Returns one character an item: 0 claimed (now, or before by the same offset), 1 repeated, 2 repeated
--- with other content. Everything that can be refused is refused before the first write; the claims
+-- with other content; a claim of an older release may hold more of the content or less, and then says
+-- nothing of it: repeated. Everything that can be refused is refused before the first write; the claims
 -- themselves may be written again, by the same offsets, without harm; `through` is written last.
 
 local ITEM, LOAD, MOST_BITS = 26, 80, 24
@@ -91,7 +92,7 @@ for item = 1, total do
   end
   if not found or sub(found, 1, 5) == sub(value, 1, 5) then
     answers[item] = '0'
-  elseif sub(found, 6) == sub(value, 6) then
+  elseif #found ~= #value or sub(found, 6) == sub(value, 6) then
     answers[item] = '1'
   else
     answers[item] = '2'

@@ -19,8 +19,9 @@ FEW: Final = 256
 KEY_BYTES: Final = 16
 CONTENT_BYTES: Final = 5
 _AT_ONCE: Final = 1_000  # few enough to be hashed while they are in the processor's cache
+_BODY: Final = b"drawdown.body"
 _KEY: Final = blake2b(digest_size=KEY_BYTES, person=b"drawdown.claim")
-_CONTENT: Final = blake2b(digest_size=CONTENT_BYTES, person=b"drawdown.body")
+_CONTENT: Final = blake2b(digest_size=CONTENT_BYTES, person=_BODY)
 
 
 def key_digest(account: str, source: str, identity: str) -> bytes:
@@ -30,10 +31,12 @@ def key_digest(account: str, source: str, identity: str) -> bytes:
     return digest.digest()
 
 
-def content_digest(event_type: str, data: bytes | None, contract: str | None = None) -> bytes:
-    """The 5 bytes that stand for (type, contract, data); absent data differs from empty data."""
+def content_digest(
+    event_type: str, data: bytes | None, contract: str | None = None, size: int = CONTENT_BYTES
+) -> bytes:
+    """The `size` bytes for (type, contract, data); absent data differs from empty data."""
     head = f"{len(event_type)}:{-1 if contract is None else len(contract)}:{event_type}"
-    digest = _CONTENT.copy()
+    digest = _CONTENT.copy() if size == CONTENT_BYTES else blake2b(digest_size=size, person=_BODY)
     digest.update((head if contract is None else head + contract).encode())
     digest.update(b"-" if data is None else b"+" + data)
     return digest.digest()

@@ -5,6 +5,7 @@ so rating looks: in an account that ever had a backfill, and nowhere else.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from processors.admission.fingerprint import content_digest
 from processors.rating.rated import Event
@@ -12,15 +13,26 @@ from projections.rates.rows import BackfilledRow, RatingRow, event_key
 from projections.rows import Rows
 from schemas.reasons import Reason
 
+_CONTENT_BYTES: Final = 5
+"""Of the digest that a row keeps, whatever claims keep. Rows of frames of version 2 have 6."""
+
 
 def marker_key(account: str) -> str:
     """The key of the row that says that the account had a backfill."""
     return f"b:{account}"
 
 
-def content_of(event_type: str, data: bytes | None, contract: str | None) -> str:
+def content_of(
+    event_type: str, data: bytes | None, contract: str | None, size: int = _CONTENT_BYTES
+) -> str:
     """What tells two events of one key apart: the fingerprint of admission."""
-    return content_digest(event_type, data, contract).hex()
+    return content_digest(event_type, data, contract, size).hex()
+
+
+def says_the_same(row: BackfilledRow, event: Event) -> bool:
+    """Was it this that was backfilled? The digest is as long as the row's release made it."""
+    size = len(row.content) // 2
+    return row.content == content_of(event.type, event.data, event.contract, size)
 
 
 def remember_backfill(event: Event, rows: Rows[RatingRow]) -> None:
@@ -50,5 +62,4 @@ def came_by_backfill(event: Event, rows: Rows[RatingRow]) -> Reason | None:
     row = rows.get(event_key("b", event.account, event.source, event.id))
     if not isinstance(row, BackfilledRow):
         return None
-    came = content_of(event.type, event.data, event.contract)
-    return Reason.DUPLICATE if row.content == came else Reason.CONFLICT
+    return Reason.DUPLICATE if says_the_same(row, event) else Reason.CONFLICT

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from processors.rating.backfilled import content_of, remember_backfill
+from processors.rating.backfilled import content_of, remember_backfill, says_the_same
 from processors.rating.events import EventRating, negative, of_event, unrated
 from processors.rating.rated import Event, Rated
 from projections.pricing import Price, price_of_text, void_cost
@@ -237,7 +237,7 @@ class Corrections:
         other = False
         for row in found:
             if isinstance(row, BackfilledRow):
-                other = row.content != content
+                other = not says_the_same(row, event)
             elif isinstance(row, WaitingRow) and row.products != []:
                 data = None if row.data is None else row.data.encode()
                 other = content_of(row.event_type, data, row.contract) != content

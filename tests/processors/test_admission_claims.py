@@ -40,6 +40,18 @@ def test_a_key_is_claimed_once_and_again_by_the_same_offset(claims: Claims) -> N
     assert Held(3, (0, 0, 0), 0) == claims.held(3)
 
 
+def test_a_claim_of_a_release_that_kept_more_of_the_content_is_a_repeat(
+    claims: Claims, client: redis.Redis
+) -> None:
+    """It says nothing of the content: no repeat may be called a conflict because of it."""
+    assert claims.claim(3, 0, 1, G, [item("a", 0)]) == OK
+    (bucket,) = client.scan_iter(f"{claims.key(3)}:*")
+    ((field, value),) = client.hgetall(bucket).items()
+    assert isinstance(value, bytes)
+    client.hset(bucket, field, value[:5] + content_digest("t", b"{}", size=6))
+    assert claims.claim(3, 0, 2, G, [item("a", 0), item("a", 1)]) == OK + TWICE
+
+
 def test_a_key_is_found_in_the_generation_before_and_not_two_before(claims: Claims) -> None:
     assert claims.claim(3, 0, 1, G, [item("a", 0)]) == OK
     assert claims.claim(3, 1, 2, G + 1, [item("a", 1)]) == TWICE
