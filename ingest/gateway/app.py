@@ -5,19 +5,19 @@
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
-from ingest.gateway.body import shape_of, split, too_large, unpacked
+from ingest.gateway.body import shape_of, split, unpacked
 from ingest.gateway.events import Invalid, Posted, examine, invalid, with_time
 from ingest.gateway.sender import Sender
 from projections import metrics
@@ -26,8 +26,11 @@ from projections.metrics import series
 from projections.metrics.errors import count_as
 from projections.metrics.page import page
 from projections.web.access import Access
+from projections.web.answers import HANDLERS
+from projections.web.body import BODY_SECONDS, read_whole
 from projections.web.keys import Key
-from projections.web.problem import CONTENT_TYPE, Problem
+from projections.web.middleware import Bounded, Timed
+from projections.web.problem import Problem
 from schemas.errors import LogUnavailable
 from schemas.reasons import Refusal
 from schemas.times import format_instant
@@ -37,6 +40,8 @@ TAKEN: Final = {"/v1/events": HTTPStatus.ACCEPTED, "/api/v1/events": HTTPStatus.
 """What each route answers when all is well."""
 MOST_BYTES: Final = 8_000_000
 """Of a body, before and after it is unpacked."""
+MOST_REQUESTS: Final = 1_000
+"""Under way at a time; `sender.MOST_PENDING` bounds their events."""
 _RETRY_SECONDS: Final = 1
 _MOST_TOLD: Final = 100
 """Invalid events that a problem tells of."""
@@ -44,21 +49,28 @@ _MOST_TOLD: Final = 100
 
 @dataclass
 class Gateway:
-    """Serves producers."""
+    """Serves producers, `most_requests` of them at a time."""
 
     sender: Sender
     access: Access
+    most_requests: int = MOST_REQUESTS
+    body_seconds: float = BODY_SECONDS
 
     def app(self) -> Starlette:
         """The ASGI application."""
         return Starlette(
             routes=[
-                Route("/v1/events", self._told(self._events), methods=["POST"]),
-                Route("/api/v1/events", self._told(self._openmeter), methods=["POST"]),
+                Route("/v1/events", self._events, methods=["POST"]),
+                Route("/api/v1/events", self._openmeter, methods=["POST"]),
                 Route("/healthz", self._health),
                 Route("/readyz", self._ready),
                 Route("/metrics", self._metrics),
-            ]
+            ],
+            middleware=[
+                Middleware(Timed, count=_count),
+                Middleware(Bounded, most=self.most_requests),
+            ],
+            exception_handlers=HANDLERS,
         )
 
     async def _events(self, request: Request) -> Response:
@@ -86,13 +98,9 @@ class Gateway:
 
     async def _values(self, request: Request) -> list[bytes]:
         shape = shape_of(request.headers.get("content-type", ""))
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                raise too_large(MOST_BYTES)
+        body = await read_whole(request, MOST_BYTES, self.body_seconds)
         encoding = request.headers.get("content-encoding", "")
-        return split(unpacked(bytes(body), encoding, MOST_BYTES), shape)
+        return split(unpacked(body, encoding, MOST_BYTES), shape)
 
     def _examined(self, values: list[bytes], key: Key | None) -> tuple[list[Posted], list[Invalid]]:
         self.access.limit(key, len(values))
@@ -124,24 +132,6 @@ class Gateway:
             metrics.GATEWAY_PENDING.labels(STAGE).set(self.sender.pending)
         metrics.GATEWAY_EVENTS.labels("accepted").inc(len(posted))
 
-    def _told(
-        self, answer: Callable[[Request], Awaitable[Response]]
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """`answer`, with what it raises as a problem, counted and timed."""
-
-        async def told(request: Request) -> Response:
-            with _timed(request.url.path) as status:
-                try:
-                    response = await answer(request)
-                except Problem as problem:
-                    response = Response(problem.body, problem.status, problem.headers, CONTENT_TYPE)
-                except ClientDisconnect:
-                    response = Response(status_code=HTTPStatus.BAD_REQUEST)
-                status.append(response.status_code)
-                return response
-
-        return told
-
     async def _health(self, _request: Request) -> Response:
         return Response(status_code=HTTPStatus.OK)
 
@@ -168,10 +158,8 @@ def begin() -> None:
             metrics.GATEWAY_REQUESTS.labels(route, str(int(status)))
 
 
-@contextmanager
-def _timed(route: str) -> Iterator[list[int]]:
-    """Counts a request by the status that is put into the list."""
-    status: list[int] = []
-    with metrics.GATEWAY_SECONDS.labels(route).time():
-        yield status
-    metrics.GATEWAY_REQUESTS.labels(route, str(status[0] if status else 500)).inc()
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    route = scope["path"]
+    if route in TAKEN:
+        metrics.GATEWAY_SECONDS.labels(route).observe(seconds)
+        metrics.GATEWAY_REQUESTS.labels(route, str(int(status))).inc()

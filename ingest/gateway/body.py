@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import zstandard
 
-from projections.web.problem import Problem
+from projections.web.problem import Problem, too_large
 
 MOST_EVENTS: Final = 10_000
 _WINDOW_LOG: Final = 23
@@ -58,12 +58,6 @@ def unpacked(body: bytes, encoding: str, most: int) -> bytes:
     if len(found) > most:
         raise too_large(most)
     return found
-
-
-def too_large(most: int) -> Problem:
-    """A body of more than `most` bytes."""
-    detail = f"the body is larger than {most} bytes: send fewer events at a time"
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def split(body: bytes, shape: Shape) -> list[bytes]:

@@ -11,7 +11,7 @@ from projections.web.access import Access
 from projections.web.server import open_keys, serve
 
 log = logging.getLogger(__name__)
-_MOST_CONNECTIONS: Final = 1_000
+_MOST_CONNECTIONS: Final = 5_000
 
 
 class GatewaySettings(Protocol):

@@ -4,8 +4,6 @@ Every answer says how long the server took (`Server-Timing`). A query parameter 
 or that stands twice, is refused: a misspelt `min_position` would otherwise be an old answer.
 """
 
-import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -15,9 +13,8 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from redis.exceptions import RedisError
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from projections import metrics
 from projections.api import accounts, balances, checks, documents, history, holds
@@ -26,15 +23,17 @@ from projections.api.parameters import known_queries, route_of
 from projections.api.problems import invalid, of_error
 from projections.api.service import Service, service_of
 from projections.confirming import Busy
-from projections.web.problem import CONTENT_TYPE, Problem
+from projections.web.answers import HANDLERS, answered
+from projections.web.middleware import Bounded, Timed
 from schemas.errors import DrawdownError
 
-log = logging.getLogger("drawdown")
 _ROUTERS: Final = (holds, balances, accounts, history, documents)
+MOST_REQUESTS: Final = 5_000
+"""Under way at a time; what waits or scans has narrower bounds of its own."""
 Opening = Callable[[], AbstractAsyncContextManager[Service]]
 
 
-def build_app(opening: Opening) -> FastAPI:
+def build_app(opening: Opening, most_requests: int = MOST_REQUESTS) -> FastAPI:
     """The ASGI application; its service lives as long as it is served."""
 
     @asynccontextmanager
@@ -53,58 +52,26 @@ def build_app(opening: Opening) -> FastAPI:
     app.add_route("/readyz", _ready, include_in_schema=False)
     app.add_route("/metrics", _metrics, include_in_schema=False)
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]
-    app.add_exception_handler(Problem, _problem)
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(DrawdownError, _failure)
     app.add_exception_handler(Busy, _failure)
     app.add_exception_handler(RequestValidationError, _wrong)
-    app.add_exception_handler(HTTPException, _other)
-    app.add_exception_handler(Exception, _bug)
-    app.add_middleware(Timed)
+    app.add_middleware(Bounded, most=most_requests)
+    app.add_middleware(Timed, count=_count)  # around the other: what is refused counts, too
     app.state.queries = queries_of(app.openapi())
     return app
 
 
-class Timed:
-    """Measures each request."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-
-        async def timed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                seconds = time.perf_counter() - started
-                said = f"app;dur={seconds * 1_000:.3f}".encode()
-                message["headers"] = [*message.get("headers", ()), (b"server-timing", said)]
-                _count(route_of(scope), message["status"], seconds)
-            await send(message)
-
-        await self._app(scope, receive, timed)
-
-
-def _count(route: str, status: int, seconds: float) -> None:
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    route = route_of(scope)
     metrics.API_SECONDS.labels(route).observe(seconds)
-    metrics.API_REQUESTS.labels(route, str(status)).inc()
-
-
-def _answered(problem: Problem) -> Response:
-    return Response(problem.body, problem.status, problem.headers, CONTENT_TYPE)
-
-
-async def _problem(_request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Problem)
-    return _answered(problem)
+    metrics.API_REQUESTS.labels(route, str(int(status))).inc()
 
 
 async def _failure(_request: Request, error: Exception) -> Response:
     assert isinstance(error, DrawdownError | Busy)
-    return _answered(of_error(error))
+    return answered(of_error(error))
 
 
 async def _wrong(_request: Request, error: Exception) -> Response:
@@ -113,19 +80,7 @@ async def _wrong(_request: Request, error: Exception) -> Response:
         {"path": ".".join(map(str, fault["loc"])), "detail": fault["msg"]}
         for fault in error.errors()
     ]
-    return _answered(invalid("the request is not as expected", faults=faults))
-
-
-async def _other(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    problem = Problem(HTTPStatus(error.status_code), str(error.detail))
-    problem.headers.update(error.headers or {})
-    return _answered(problem)
-
-
-async def _bug(_request: Request, error: Exception) -> Response:
-    log.error("a bug: %s", error, exc_info=error)
-    return _answered(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something is wrong here"))
+    return answered(invalid("the request is not as expected", faults=faults))
 
 
 async def _health(_request: Request) -> Response:

@@ -6,9 +6,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
 
 from projections.api.problems import invalid
+from projections.web.body import read_whole
 from projections.web.problem import Problem
 from schemas.documents import MAX_DOCUMENT_BYTES, load_json
 from schemas.errors import DocumentError
@@ -21,19 +21,13 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read_body(request: Request) -> bytes:
-    """The bytes of the body. Raises Problem 413 beyond MAX_DOCUMENT_BYTES, 415 for encoded ones."""
+    """The bytes of the body.
+
+    Raises Problem 400, 408, 413 beyond MAX_DOCUMENT_BYTES, and 415 for encoded ones.
+    """
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected a body without encoding")
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_DOCUMENT_BYTES:
-                detail = f"the body is larger than {MAX_DOCUMENT_BYTES} bytes"
-                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
-    except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, "the body ended early") from None
-    return bytes(body)
+    return await read_whole(request, MAX_DOCUMENT_BYTES)
 
 
 def media_type(request: Request) -> str:

@@ -73,7 +73,7 @@ _catalogs: Final = Catalogs()
 @router.post(
     "/v1/check",
     response_model=CheckAnswer,
-    responses=problems(413, 415),
+    responses=problems(408, 413, 415),
     openapi_extra=body(CheckRequest) | {"parameters": [_MIN_POSITION]},
 )
 async def check(request: Request) -> Response:

@@ -44,7 +44,7 @@ _MOST_FAULTS: Final = 100
     status_code=202,
     response_model=DocumentsSent,
     responses={
-        **problems(413, 415, 429),
+        **problems(408, 413, 415, 429),
         200: {
             "model": DocumentsChecked | DocumentsDecided,
             "description": "Checked only, or decided within the time to wait",

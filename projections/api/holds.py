@@ -42,7 +42,7 @@ IdempotencyKey = Annotated[
     "/v1/holds",
     status_code=201,
     response_model=HoldWritten,
-    responses=problems(402, 404, 409, 413, 415, 429),
+    responses=problems(402, 404, 408, 409, 413, 415, 429),
     openapi_extra=body(HoldRequest),
 )
 async def place(
@@ -72,7 +72,7 @@ async def place(
 @router.post(
     "/v1/holds/{account}/{hold}/capture",
     response_model=HoldWritten,
-    responses=problems(404, 409, 413, 415, 429),
+    responses=problems(404, 408, 409, 413, 415, 429),
     openapi_extra=body(CaptureRequest, required=False),
 )
 async def capture(
@@ -98,7 +98,7 @@ async def capture(
 @router.post(
     "/v1/holds/{account}/{hold}/release",
     response_model=HoldWritten,
-    responses=problems(404, 409, 413, 415, 429),
+    responses=problems(404, 408, 409, 413, 415, 429),
     openapi_extra=body(ReleaseRequest, required=False),
 )
 async def release(

@@ -23,7 +23,7 @@ from schemas.errors import ConfigurationError
 from schemas.topics import CATALOG, CREDITS, JOURNAL
 
 log = logging.getLogger("drawdown")
-_MOST_CONNECTIONS: Final = 5_000
+_MOST_CONNECTIONS: Final = 20_000
 _GARBAGE: Final = (50_000, 20, 20)
 
 

@@ -35,3 +35,9 @@ class Problem(Exception):
     def body(self) -> bytes:
         """The problem as JSON."""
         return msgspec.json.encode(self._body)
+
+
+def too_large(most_bytes: int) -> Problem:
+    """A body of more than `most_bytes`."""
+    detail = f"the body is larger than {most_bytes} bytes: send less at a time"
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from deploy.servers.find import Servers
 from deploy.servers.process import answers, free_port
 
 _START_SECONDS: Final = 120.0
@@ -40,3 +41,11 @@ def gateway(
     finally:
         process.kill()
         process.wait()
+
+
+def broker_pid(own: Servers) -> int:
+    """The process of a broker that the test has started for itself."""
+    assert own.broker is not None
+    found = own.broker.process.pid
+    assert found is not None
+    return found

@@ -30,7 +30,7 @@ from projections.web.keyring import save_keys
 from projections.web.keys import Key, Keys, new_key
 from schemas.partition import partition_of
 from schemas.topics import USAGE
-from tests.ingest.gateway.process import gateway
+from tests.ingest.gateway.process import broker_pid, gateway
 
 pytestmark = pytest.mark.integration
 
@@ -248,11 +248,11 @@ def test_an_outage_is_503_and_over_when_the_broker_is_back(
         with at_address(own.kafka, "") as (_, address):
             url = f"{address}/v1/events"
             assert httpx.post(url, json=event("a"), timeout=30).status_code == 202
-            os.kill(_broker(own), signal.SIGSTOP)
+            os.kill(broker_pid(own), signal.SIGSTOP)
             try:
                 answer = httpx.post(url, json=event("b"), timeout=30)
             finally:
-                os.kill(_broker(own), signal.SIGCONT)
+                os.kill(broker_pid(own), signal.SIGCONT)
             assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
             assert answer.headers["retry-after"] == "1"
             assert "send them again" in answer.json()["detail"]
@@ -263,11 +263,17 @@ def test_an_outage_is_503_and_over_when_the_broker_is_back(
             assert {"a", "b", "c"} <= {each["id"] for each in logged(own.kafka, "")}
 
 
-def _broker(own: Servers) -> int:
-    assert own.broker is not None
-    found = own.broker.process.pid
-    assert found is not None
-    return found
+def test_every_error_is_a_problem(open_gateway: str) -> None:
+    """What no route is asked of, and what starlette itself refuses."""
+    for answer, status in (
+        (httpx.get(f"{open_gateway}/v2/events"), 404),
+        (httpx.put(f"{open_gateway}/v1/events", json=event("a")), 405),
+    ):
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+    text = httpx.get(f"{open_gateway}/metrics").text
+    assert 'drawdown_gateway_requests_total{route="/v1/events",status="405"} 1.0' in text
 
 
 def test_without_keys_it_listens_on_loopback_only(kafka: str, topics: str) -> None:

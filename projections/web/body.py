@@ -1,0 +1,35 @@
+"""A request's body: bounded in bytes and in time."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from projections.web.problem import Problem, too_large
+
+BODY_SECONDS: Final = 60.0
+"""From the head of a request to the end of its body."""
+
+
+async def read_whole(request: Request, most_bytes: int, seconds: float = BODY_SECONDS) -> bytes:
+    """The bytes of the body as they came.
+
+    Raises Problem 413 beyond `most_bytes`, 408 where they are not there after `seconds`, and 400
+    where the client has gone.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most_bytes:
+                    raise too_large(most_bytes)
+    except TimeoutError:
+        detail = f"the body did not come within {seconds:g} s"
+        problem = Problem(HTTPStatus.REQUEST_TIMEOUT, detail)
+        problem.headers["connection"] = "close"  # what still comes is of no request
+        raise problem from None
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body ended early") from None
+    return bytes(body)

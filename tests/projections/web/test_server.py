@@ -1,0 +1,219 @@
+"""What every HTTP service bounds, by real sockets: heads, bodies, requests and connections."""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, Final
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from projections.web.answers import HANDLERS
+from projections.web.body import read_whole
+from projections.web.middleware import Bounded, Timed
+from projections.web.problem import CONTENT_TYPE
+from tests.projections.web.serving import served
+
+MOST_REQUESTS: Final = 2
+MOST_BYTES: Final = 1_000
+_PATIENCE: Final = 60.0
+
+
+class Service:
+    """Reads bodies, waits to be let go, has a bug; counts what it is told to count."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Semaphore(0)
+        self.released = threading.Event()
+        self.counted: list[tuple[str, int]] = []
+
+    def app(self) -> Starlette:
+        """The application."""
+        return Starlette(
+            routes=[
+                Route("/body", self._body, methods=["POST"]),
+                Route("/wait", self._wait),
+                Route("/bug", self._bug),
+                Route("/healthz", self._health),
+            ],
+            middleware=[
+                Middleware(Timed, count=self._count),
+                Middleware(Bounded, most=MOST_REQUESTS),
+            ],
+            exception_handlers=HANDLERS,
+        )
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.counted.append((scope["path"], int(status)))
+
+    async def _body(self, request: Request) -> Response:
+        return PlainTextResponse(str(len(await read_whole(request, MOST_BYTES, 0.5))))
+
+    def _wait(self, _request: Request) -> Response:
+        self.waiting.release()
+        self.released.wait()
+        return PlainTextResponse("done")
+
+    async def _bug(self, _request: Request) -> Response:
+        raise ValueError("its text is nobody's business")
+
+    async def _health(self, _request: Request) -> Response:
+        return PlainTextResponse("well")
+
+
+@pytest.fixture
+def service() -> Service:
+    """What is served."""
+    return Service()
+
+
+@pytest.fixture
+def port(service: Service) -> Iterator[int]:
+    """Where it is served."""
+    with served(service.app()) as found:
+        yield found
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """A problem of that status."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == CONTENT_TYPE
+    told: dict[str, Any] = answer.json()
+    assert told["status"] == status
+    return told
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What comes until the other side ends the connection; TimeoutError where it does not."""
+    connection.settimeout(_PATIENCE)
+    found = b""
+    try:
+        while piece := connection.recv(65_536):
+            found += piece
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def split(raw: bytes) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, headers and problem of an answer."""
+    head, _, body = raw.decode().partition("\r\n\r\n")
+    first, *lines = head.split("\r\n")
+    headers = dict(re.split(r":\s*", line, maxsplit=1) for line in lines)
+    return int(first.split()[1]), headers, json.loads(body)
+
+
+def test_what_the_framework_refuses_is_a_problem(service: Service, port: int) -> None:
+    address = f"http://127.0.0.1:{port}"
+    problem(httpx.get(f"{address}/nowhere"), 404)
+    wrong = httpx.get(f"{address}/body")
+    problem(wrong, 405)
+    assert wrong.headers["allow"] == "POST"
+    assert "business" not in problem(httpx.get(f"{address}/bug"), 500)["detail"]
+    assert service.counted == [("/nowhere", 404), ("/body", 405), ("/bug", 500)]
+
+
+def test_what_is_no_http_is_a_problem(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        status, headers, told = split(everything(connection))
+    assert (status, headers["content-type"], told["status"]) == (400, CONTENT_TYPE, 400)
+
+
+def test_more_requests_than_are_served_are_told_to_come_later(service: Service, port: int) -> None:
+    address = f"http://127.0.0.1:{port}"
+    found: list[int] = []
+
+    def wait() -> None:
+        found.append(httpx.get(f"{address}/wait", timeout=_PATIENCE).status_code)
+
+    threads = [threading.Thread(target=wait) for _ in range(MOST_REQUESTS)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert service.waiting.acquire(timeout=_PATIENCE)
+    refused = httpx.get(f"{address}/wait")
+    assert "under way" in problem(refused, 503)["detail"]
+    assert refused.headers["retry-after"] == "1"
+    assert httpx.get(f"{address}/healthz").status_code == 200, "nobody ends what is busy"
+    service.released.set()
+    for thread in threads:
+        thread.join()
+    assert found == [200] * MOST_REQUESTS
+    assert httpx.get(f"{address}/wait").status_code == 200, "the places are free again"
+    assert ("/wait", 503) in service.counted
+
+
+def test_a_body_that_does_not_come_is_given_up(port: int) -> None:
+    head = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(head + b"half")
+        status, headers, told = split(everything(connection))
+    assert (status, headers["content-type"]) == (408, CONTENT_TYPE)
+    assert "did not come" in told["detail"]
+    assert headers["connection"] == "close"
+    assert httpx.post(f"http://127.0.0.1:{port}/body", content=b"x" * 10).text == "10"
+
+
+def test_a_body_that_is_too_large_is_refused(port: int) -> None:
+    answer = httpx.post(f"http://127.0.0.1:{port}/body", content=b"x" * (MOST_BYTES + 1))
+    assert str(MOST_BYTES) in problem(answer, 413)["detail"]
+
+
+def test_a_head_that_is_too_large_is_refused(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-y: " + b"y" * 70_000)
+        status, headers, told = split(everything(connection))
+    assert (status, headers["content-type"]) == (431, CONTENT_TYPE)
+    assert "65536" in told["detail"]
+
+
+def drip(connection: socket.socket) -> None:
+    """A byte of a head now and then, until nobody takes it any more."""
+    try:
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.2)
+    except OSError:
+        return
+
+
+def hear(connection: socket.socket, end: bytes) -> None:
+    """Read until that has come."""
+    connection.settimeout(_PATIENCE)
+    found = b""
+    while not found.endswith(end):
+        found += connection.recv(65_536)
+
+
+@pytest.mark.slow
+def test_connections_without_a_head_shut_nobody_out_for_long(service: Service) -> None:
+    """Silent ones, half a head, one byte after another, blank lines; the same after an answer."""
+    whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    beginnings = (b"", whole[:9], whole[:-2], b"\r\n", *(whole + whole[:n] for n in (9, 35)))
+    beginnings += (whole + b"\r\n",)
+    most = len(beginnings) + 1
+    with served(service.app(), most) as port, ExitStack() as stack:
+        made = []
+        for beginning in beginnings:
+            made.append(stack.enter_context(socket.create_connection(("127.0.0.1", port))))
+            made[-1].sendall(beginning)
+            if beginning.startswith(whole):
+                hear(made[-1], b"well")
+        threading.Thread(target=drip, args=(made[1],), daemon=True).start()
+        address = f"http://127.0.0.1:{port}/healthz"
+        assert httpx.get(address).status_code == 503, "they take every place that there is"
+        for each in made:
+            assert everything(each) == b""
+        assert httpx.get(address).status_code == 200
