@@ -18,11 +18,13 @@ MOST_PENDING: Final = 100_000
 class Sender:
     """Sends to the topic of usage. `send` is called from one event loop."""
 
-    def __init__(self, kafka: Kafka, topic_prefix: str = "") -> None:
+    def __init__(
+        self, kafka: Kafka, topic_prefix: str = "", most_pending: int = MOST_PENDING
+    ) -> None:
         self._topic = topic_prefix + USAGE.name
         self._producer = ConfirmingProducer(
             kafka,
-            MOST_PENDING,
+            most_pending,
             {
                 "linger.ms": 5,
                 "batch.num.messages": 10_000,
