@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from projections.access import Kafka
 from projections.fold.connection import MetadataClient, ask_topics, kafka_client
+from projections.metrics.errors import failed
 from projections.refusals import Heard, kafka_denial, no_topic
 from schemas.errors import LogUnavailable
 from schemas.topics import MAX_RECORD_BYTES
@@ -126,11 +127,11 @@ class ConfirmingProducer:
             # As long as the client tries, and a moment for what it says in the end.
             await asyncio.wait_for(asyncio.shield(waiting.done), ANSWER_SECONDS + 1)
         except TimeoutError:
-            raise LogUnavailable("Kafka confirmed nothing in time") from None
+            raise _counted("Kafka confirmed nothing in time") from None
         finally:
             self.pending -= len(records)
         if waiting.failure is not None:
-            raise LogUnavailable(waiting.failure)
+            raise _counted(waiting.failure)
 
     def close(self) -> None:
         """Wait for what is under way, as long as a caller would."""
@@ -141,6 +142,12 @@ class ConfirmingProducer:
     def _poll(self) -> None:
         while not self._closed:
             self._producer.poll(_POLL_SECONDS)
+
+
+def _counted(message: str) -> LogUnavailable:
+    error = LogUnavailable(message)
+    failed(error)
+    return error
 
 
 class _Waiting:

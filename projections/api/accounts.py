@@ -34,6 +34,7 @@ from projections.balances.wire import decode_row
 from projections.contracts import end_of, in_force
 from projections.fold.position import Position, decode_position
 from projections.fold.store import base_key
+from projections.metrics.errors import failed
 from projections.reading.contract import history
 from projections.web.keys import Key
 from schemas.errors import StoreUnavailable
@@ -89,6 +90,7 @@ async def _scan(
     try:
         live, position, (scan, rows) = await pipeline.execute()
     except (RedisError, OSError) as error:
+        failed(error)
         raise StoreUnavailable(f"Redis does not answer: {error}") from error
     if live is None or live.decode() != namespace:
         raise invalid("cursor: the rows were built again meanwhile: begin again")

@@ -11,7 +11,6 @@ from typing import Final
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from redis.exceptions import RedisError
 from starlette.responses import Response
 from starlette.types import Scope
@@ -23,10 +22,14 @@ from projections.api.parameters import known_queries, route_of
 from projections.api.problems import invalid, of_error
 from projections.api.service import Service, service_of
 from projections.confirming import Busy
+from projections.metrics import series
+from projections.metrics.errors import count_as, failed
+from projections.metrics.page import page
 from projections.web.answers import HANDLERS, answered
 from projections.web.middleware import Bounded, Timed
 from schemas.errors import DrawdownError
 
+STAGE: Final = "api"
 _ROUTERS: Final = (holds, balances, accounts, history, documents)
 MOST_REQUESTS: Final = 5_000
 """Under way at a time; what waits or scans has narrower bounds of its own."""
@@ -63,6 +66,13 @@ def build_app(opening: Opening, most_requests: int = MOST_REQUESTS) -> FastAPI:
     return app
 
 
+def begin() -> None:
+    """Show from the start what may be counted later."""
+    series.begin(STAGE)
+    count_as(STAGE)
+    metrics.API_WAITING.labels(STAGE)
+
+
 def _count(scope: Scope, status: int, seconds: float) -> None:
     route = route_of(scope)
     metrics.API_SECONDS.labels(route).observe(seconds)
@@ -97,10 +107,12 @@ async def _ready(request: Request) -> Response:
         try:
             await service.rows.client.ping()
         except (RedisError, OSError) as error:
+            failed(error)
             fault = f"Redis does not answer: {error}"
     status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
     return Response(fault or "ready", status, media_type="text/plain")
 
 
-async def _metrics(_request: Request) -> Response:
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+async def _metrics(request: Request) -> Response:
+    body, content_type = page(request.headers.get("accept", ""))
+    return Response(body, media_type=content_type)

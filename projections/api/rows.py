@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from projections.fold.position import Position, decode_position
 from projections.fold.snapshot import Snapshot
 from projections.fold.store import base_key
+from projections.metrics.errors import failed
 from schemas.errors import StoreError, StoreUnavailable
 
 Slot = tuple[int, str]
@@ -63,6 +64,7 @@ class LiveRows:
             try:
                 await self._round(asks)
             except (RedisError, OSError) as error:
+                failed(error)
                 self._namespaces.clear()
                 failure = StoreUnavailable(f"Redis does not answer: {error}")
                 for ask in asks:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from projections.api.app import build_app
+from projections.api.app import begin, build_app
 from projections.api.refusals import Refusals
 from projections.api.rows import LiveRows
 from projections.api.sending import CONFIGURATION, MOST_PENDING, Sending
@@ -32,6 +32,7 @@ def run_api(settings: ApiSettings) -> None:
 
     Raises ConfigurationError and LogUnavailable before it serves.
     """
+    begin()
     access = Access(open_keys("API", settings.api_host, settings.gateway_keys))
     reading = Log(settings.kafka_access, settings.topic_prefix)
     partitions = reading.partitions(JOURNAL.name)

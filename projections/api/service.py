@@ -20,9 +20,11 @@ from projections.balances.stage import STAGE as BALANCES
 from projections.fold.log import Log
 from projections.fold.position import ZERO, Position
 from projections.fold.snapshot import Snapshot
+from projections.metrics.errors import failed
 from projections.rates.rows import STAGE as RATING
 from projections.web.access import Access
 from projections.web.keys import Key, Scope
+from schemas.errors import LogUnavailable
 from schemas.frames import Vector
 from schemas.partition import partition_of
 
@@ -110,12 +112,18 @@ class Service:
         return coverage.remembered
 
     async def scan(self, read: Callable[[], T]) -> T:
-        """What `read` gives of the log, in a thread. Raises Problem 503 where too many do."""
+        """What `read` gives of the log, in a thread.
+
+        Raises Problem 503 where too many do, and LogUnavailable.
+        """
         if self.scanning >= MOST_SCANS:
             raise unavailable("more requests read the log than are served at a time")
         self.scanning += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self.scans, read)
+        except LogUnavailable as error:
+            failed(error)
+            raise
         finally:
             self.scanning -= 1
 
