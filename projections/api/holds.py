@@ -15,18 +15,14 @@ from starlette.responses import Response
 
 from projections.api import entries
 from projections.api.bodies import read_model
-from projections.api.deciding import decided, hold_in
+from projections.api.deciding import decided
 from projections.api.decisions import HoldAnswer, HoldWritten
 from projections.api.docs import body, problems
 from projections.api.parameters import AccountId, HoldId, MinPosition, answer
 from projections.api.problems import invalid, not_found
 from projections.api.requests import CaptureRequest, HoldRequest, ReleaseRequest
 from projections.api.service import Reader, Served, Writer, of_account
-from projections.balances.books import hold_key, hot_key
-from projections.balances.hold_rows import HoldRow
-from projections.balances.row import BalanceRow
-from projections.balances.wire import decode_row
-from projections.fold.snapshot import Snapshot
+from projections.balances.books import decode_hold, hold_key, hot_key
 from schemas.documents import CaptureHold, PlaceHold, ReleaseHold
 from schemas.documents.fields import Id
 
@@ -130,18 +126,10 @@ async def one_hold(
     of_account(key, account)
     keys = [hold_key(account, hold), hot_key(account)]
     partition, snapshot = await service.take(account, keys, min_position)
-    row = hold_in(snapshot, account, hold)
-    if row is None or _is_forgotten(row, snapshot, account):
+    row = decode_hold(account, hold, snapshot.rows.get)
+    if row is None:
         raise not_found(f"no hold {hold} of account {account}")
     return answer({"hold": entries.hold_of(account, hold, row), **entries.at(partition, snapshot)})
-
-
-def _is_forgotten(row: HoldRow, snapshot: Snapshot, account: str) -> bool:
-    """Whether it ended so long before the account's journal time that it counts as never placed."""
-    raw = snapshot.rows.get(hot_key(account))
-    hot = None if raw is None else decode_row(raw)
-    clock = hot.clock if isinstance(hot, BalanceRow) else 0
-    return row.forgotten_at is not None and row.forgotten_at <= clock
 
 
 def _name(given: str | None, header: str | None) -> str | None:

@@ -248,11 +248,15 @@ def decode_account(account: str, read: Callable[[str], bytes | None]) -> Balance
 
 
 def decode_hold(account: str, name: str, read: Callable[[str], bytes | None]) -> HoldRow | None:
-    """A hold out of stored bytes, as of the last that happened to its account; None: none."""
-    row, raw = decode_account(account, read), read(hold_key(account, name))
-    if row is None or raw is None:
+    """A hold out of stored bytes, as of the last that happened to its account; None: none.
+
+    One that ended so long before that counts as never placed, though its row may be there.
+    """
+    hot, raw = read(hot_key(account)), read(hold_key(account, name))
+    if hot is None or raw is None:
         return None
-    hold = decode_row(raw)
+    row, hold = decode_row(hot), decode_row(raw)
+    assert isinstance(row, BalanceRow), account
     assert isinstance(hold, HoldRow), name
     return None if hold.forgotten_at is not None and hold.forgotten_at <= row.clock else hold
 
