@@ -152,7 +152,10 @@ def run_webhooks(settings: DeliverySettings) -> None:
         return positions, sum(max(0, ends[number] - at) for number, at in positions.items())
 
     watch_progress(status, measure, settings.progress_seconds)
-    asyncio.run(dispatcher.run())
+    try:
+        asyncio.run(dispatcher.run())
+    except BaseExceptionGroup as errors:
+        end(_cause(errors))
     server.shutdown()
 
 
