@@ -42,7 +42,9 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
     @acl.command("redis")
     def redis(
         role: Annotated[str, typer.Option(help=" | ".join(redis_roles()))] = "worker",
-        user: Annotated[str, typer.Option(help="the user's name")] = "drawdown",
+        user: Annotated[
+            str | None, typer.Option(help="the user's name; default: drawdown-ROLE")
+        ] = None,
         password_file: Annotated[
             Path | None, typer.Option(help="without it: only the rules, for ACL SETUSER")
         ] = None,
@@ -58,7 +60,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
         except OSError as error:
             message = f"{password_file} cannot be read: {error.strerror}"
             raise ConfigurationError(message) from error
-        typer.echo(redis_line(user, role, prefix, password))
+        typer.echo(redis_line(user or f"drawdown-{role}", role, prefix, password))
 
 
 def _known(asked: list[str], roles: list[str]) -> None:

@@ -42,10 +42,17 @@ def redis_commands(role: str) -> list[str]:
     return listed
 
 
+def redis_keys(role: str, key_prefix: str) -> list[str]:
+    """The patterns of a role's keys, `~GLOB`, or `%R~GLOB` for what it only reads."""
+    listed: list[str] = _roles("redis.yaml")[role]["keys"]
+    return [each.replace("{key_prefix}", key_prefix) for each in listed]  # other braces are Redis's
+
+
 def redis_rules(role: str, key_prefix: str) -> list[str]:
     """The rules of a role, as `ACL SETUSER` takes them."""
-    keys: str = _roles("redis.yaml")[role]["keys"].format(key_prefix=key_prefix)
-    return ["resetkeys", "resetchannels", "-@all", keys, *(f"+{c}" for c in redis_commands(role))]
+    commands = (f"+{command}" for command in redis_commands(role))
+    keys = redis_keys(role, key_prefix)
+    return ["resetkeys", "resetchannels", "-@all", *keys, *commands]
 
 
 def redis_line(user: str, role: str, key_prefix: str, password: str) -> str:

@@ -2,13 +2,14 @@
 
 import pickle
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from deploy import cli
-from deploy.acl.lists import kafka_entries, redis_line, redis_rules
+from deploy.acl.lists import kafka_entries, redis_keys, redis_line, redis_roles, redis_rules
 from deploy.settings import Settings, load_settings
 from projections.access import KafkaAccess, RedisAccess
 from schemas.errors import ConfigurationError
@@ -168,3 +169,19 @@ def test_the_lists_are_printed_as_the_tools_take_them(tmp_path: Path) -> None:
     )
     assert line.stdout == redis_line("w", "worker", "drawdown", "s3cret") + "\n"
     assert "s3cret" not in line.stdout
+    given = ["acl", "redis", "--role", "api", "--password-file", str(tmp_path / "password")]
+    assert runner.invoke(cli.app, given).stdout == (
+        redis_line("drawdown-api", "api", "drawdown", "s3cret") + "\n"
+    )
+
+
+def test_keys_are_told_with_the_prefix_and_the_braces_of_their_slot() -> None:
+    """A partition's by its number, so none of the webhooks', whatever a subscription is called."""
+    assert redis_keys("webhooks", "eu.x") == ["~eu.x:{webhooks}:*"]
+    assert redis_keys("exporter", "eu.x")[0] == "%R~eu.x:{[0-9]*}:balances"
+    for role in redis_roles():
+        for pattern in redis_keys(role, "eu.x"):
+            glob = pattern.partition("~")[2]
+            theirs = fnmatchcase("eu.x:{webhooks}:balances:waiting", glob)
+            assert theirs is (role == "webhooks"), pattern
+            assert not fnmatchcase("eu.xy:{0}:balances", glob)

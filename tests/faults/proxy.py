@@ -66,10 +66,13 @@ class Trap:
 
 
 class Proxy:
-    """Listens on `port` and forwards to `target`, both on loopback. A context manager."""
+    """Listens on `port` and forwards to `target`, both on loopback. A context manager.
 
-    def __init__(self, target: int, port: int = 0) -> None:
-        self._target = target
+    The server sees connections from `source`, an address of loopback.
+    """
+
+    def __init__(self, target: int, port: int = 0, source: str = LOOPBACK) -> None:
+        self._target, self._source = target, source
         self._listener = socket.create_server((LOOPBACK, port))
         self.port: int = self._listener.getsockname()[1]
         self._changed = threading.Condition()
@@ -139,7 +142,9 @@ class Proxy:
             except OSError:
                 return  # closed
             try:
-                server = socket.create_connection((LOOPBACK, self._target), _CONNECT_SECONDS)
+                server = socket.create_connection(
+                    (LOOPBACK, self._target), _CONNECT_SECONDS, (self._source, 0)
+                )
             except OSError:
                 client.close()
                 continue

@@ -219,9 +219,14 @@ class SecuredRedis:
         """The URL that clients take; it names nobody."""
         return f"rediss://{LOOPBACK}:{self.port}/0"
 
+    @property
+    def access(self) -> RedisAccess:
+        """How who may do everything reaches it."""
+        return RedisAccess(self.address, self._certificates.ca, ADMIN, self.password)
+
     def admin(self) -> redis.Redis:
         """A client that may do everything."""
-        return redis_client(RedisAccess(self.address, self._certificates.ca, ADMIN, self.password))
+        return redis_client(self.access)
 
     def allow(self, lines: Iterable[str]) -> None:
         """Add lines to the file of users, and read it again."""
@@ -230,12 +235,11 @@ class SecuredRedis:
         with self.admin() as client:
             client.acl_load()
 
-    def commands(self) -> set[str]:
-        """Every command that was called since the start, by scripts too."""
+    def writing(self) -> set[str]:
+        """Every command that writes."""
         with self.admin() as client:
-            stats = client.info("commandstats")
-        called = {name: each["calls"] for name, each in stats.items()}
-        return {name.removeprefix("cmdstat_") for name, calls in called.items() if calls}
+            known = client.command()
+        return {name for name, each in known.items() if "write" in each["flags"]}
 
     def _answers(self) -> bool:
         try:

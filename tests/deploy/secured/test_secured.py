@@ -4,46 +4,28 @@ Apache Kafka and redis-server on loopback, each process as a user of its own. Wh
 is denied, and what is on it and never used fails the test: the lists are minimal.
 """
 
-import json
-import os
-import subprocess
-import sys
-import time
-import urllib.request
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from confluent_kafka import Producer as RawProducer
 
-from deploy.acl.lists import (
-    Entry,
-    kafka_entries,
-    kafka_roles,
-    redis_commands,
-    redis_line,
-    redis_rules,
-)
+from deploy.acl.lists import kafka_entries, redis_commands, redis_keys, redis_roles, redis_rules
 from deploy.reading.surroundings import surroundings
-from deploy.servers.find import Servers
-from deploy.servers.process import LOOPBACK, free_port
-from deploy.settings import Settings, load_settings
+from deploy.servers.process import LOOPBACK
+from deploy.settings import load_settings
 from deploy.workers import WORKERS
-from ingest import Producer
 from projections.access import KafkaAccess
 from projections.balances.stage import STAGE as BALANCES
+from projections.delivery.files import save_subscriptions
+from projections.delivery.subscriptions import Subscriptions
 from projections.fold.log import Log
 from schemas.errors import ConfigurationError, LogUnavailable
-from schemas.partition import partition_of
-from schemas.times import format_instant
-from schemas.topics import JOURNAL, USAGE
-from tests.bench.load import accounts, catalog, usage
-from tests.deploy.secured.servers import Certificates, SecuredKafka, SecuredRedis
-from tests.system.pipeline import Pipeline, started
+from schemas.topics import JOURNAL
+from tests.deploy.secured.calls import touched
+from tests.deploy.secured.deployment import PREFIX, Secured, deployed
+from tests.deploy.secured.everything import EVENTS, Evidence, run_everything
 
 pytestmark = [
     pytest.mark.integration,
@@ -51,259 +33,99 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1_200),
 ]
-PREFIX: Final = "secured."
-EVENTS: Final = 2_000
-ACCOUNTS: Final = 20
-WINDOW: Final = "PT30S"
-"""Short, so that a generation of claims is dropped within the test."""
-SETTLE_SECONDS: Final = 300.0
-END_SECONDS: Final = 240
 CONFIGURATION_EXIT: Final = 2
-OF_CONNECTIONS: Final = {"auth", "hello", "ping"}
-OF_ADMIN: Final = {"acl|load", "acl|log", "acl|setuser", "info", "ping"}
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What came of a run of everything: ACLs and commands used, and what was denied."""
+class Worked:
+    """A deployment, and what came of a run of everything on it."""
 
-    used: set[Entry]
-    called: set[str]
-    denied: list[Any]
-    outcomes: Counter[str]
-    restarts: dict[str, int]
-    available: str
-
-
-@dataclass
-class Secured:
-    """Both servers, and the settings of each user as an environment has them."""
-
-    kafka: SecuredKafka
-    store: SecuredRedis
-    certificates: Certificates
-    folder: Path
-    evidence: "Evidence | None" = None
-
-    def settings(self, role: str, user: str = "worker") -> dict[str, str]:
-        """Settings of a role on Kafka and a user on Redis."""
-        return {
-            "kafka": self.kafka.address,
-            "kafka_security": "sasl_ssl",
-            "kafka_ca": str(self.certificates.ca),
-            "kafka_username": f"drawdown-{role}",
-            "kafka_password_file": self._password(f"drawdown-{role}"),
-            "redis_url": self.store.address,
-            "redis_ca": str(self.certificates.ca),
-            "redis_username": user,
-            "redis_password_file": self._password(user),
-            "topic_prefix": PREFIX,
-            "key_prefix": PREFIX,
-            "partitions": "2",
-            "max_event_age": WINDOW,
-            "dedupe_window": WINDOW,
-            "tick_idle_seconds": "1",
-            "progress_seconds": "300",
-        }
-
-    def run(self, given: Mapping[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
-        """A command as it is typed, to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "deploy.cli", *command],
-            env={**os.environ, **environment(given)},
-            capture_output=True,
-            text=True,
-            timeout=END_SECONDS,
-            check=False,
-        )
-
-    def _password(self, user: str) -> str:
-        return str(self.folder / f"{user}.password")
-
-
-def environment(given: Mapping[str, str]) -> dict[str, str]:
-    return {f"DRAWDOWN_{name.upper()}": value for name, value in given.items()}
+    secured: Secured
+    evidence: Evidence
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worked]:
     folder = tmp_path_factory.mktemp("secured")
-    made = Certificates(folder / "certificates")
-    broker = SecuredKafka(folder / "kafka", log=folder / "kafka.log", certificates=made)
-    store = SecuredRedis(folder / "redis", log=folder / "redis.log", certificates=made)
-    store.process.start()
-    try:
-        with broker:
-            broker.add_users([*(f"drawdown-{role}" for role in kafka_roles()), "drawdown-nobody"])
-            broker.allow(kafka_entries(PREFIX, PREFIX))
-            users = {"worker": "worker-pass", "reader": "reader-pass"}
-            store.allow(redis_line(user, user, PREFIX, users[user]) for user in users)
-            store.allow(["user nobody on >nobody-pass"])
-            for user, password in (broker.passwords | users | {"nobody": "nobody-pass"}).items():
-                (folder / f"{user}.password").write_text(password + "\n")
-            made_of = Secured(broker, store, made, folder)
-            made_of.evidence = run_everything(made_of, folder)
-            yield made_of
-    finally:
-        store.process.stop()
+    with deployed(folder) as secured:
+        yield Worked(secured, run_everything(secured, folder))
 
 
-@contextmanager
-def gateway(secured: Secured) -> Iterator[str]:
-    """A gateway as a user of its own; gives its address."""
-    port = free_port()
-    given = {**secured.settings("gateway"), "gateway_port": str(port)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.cli", "gateway"], env={**os.environ, **environment(given)}
-    )
-    try:
-        yield f"http://{LOOPBACK}:{port}/v1/events"
-    finally:
-        process.terminate()
-        process.wait(30)
+@pytest.fixture
+def secured(worked: Worked) -> Secured:
+    return worked.secured
 
 
-def post(address: str, events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Post events, as soon as the gateway listens."""
-    body = json.dumps(events).encode()
-    request = urllib.request.Request(
-        address, body, {"content-type": "application/cloudevents-batch+json"}
-    )
-    give_up = time.monotonic() + END_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                found: dict[str, Any] = json.load(answer)
-                return found
-        except OSError:
-            assert time.monotonic() < give_up, "the gateway does not listen"
-            time.sleep(0.2)
+@pytest.fixture
+def evidence(worked: Worked) -> Evidence:
+    return worked.evidence
 
 
-def until(what: str, true: Callable[[], bool], poll: Callable[[], None]) -> None:
-    """Wait until something is so."""
-    give_up = time.monotonic() + SETTLE_SECONDS
-    while not true():
-        assert time.monotonic() < give_up, f"not within {SETTLE_SECONDS:.0f} s: {what}"
-        poll()
-        time.sleep(0.2)
-
-
-def run_everything(secured: Secured, logs: Path) -> Evidence:
-    """Every process and every command, each as the user that the lists are for."""
-    for said in ("created secured.metering.usage.v1", "all topics are there"):
-        made = secured.run(secured.settings("topics"), "topics")
-        assert said in made.stdout, made.stderr
-    own = ("kafka_username", "kafka_password_file")
-    apart = {name: {key: secured.settings(name)[key] for key in own} for name in WORKERS}
-    servers = Servers("secured", secured.kafka.address, secured.store.address, append_time=True)
-    given = secured.settings("operator")
-    for name in ("kafka", "redis_url", "topic_prefix", "key_prefix"):
-        del given[name]
-    with started(servers, PREFIX, logs, apart, **given) as pipeline:
-        send(secured, pipeline)
-        pipeline.wait_until_settled(SETTLE_SECONDS)
-        outcomes = pipeline.figures(pipeline.reconcile(), "I1")
-        restarts = pipeline.restarts()
-        read(secured)
-        gone = {"hdel", "zrem"}
-        until("claims and a grant end", lambda: gone <= secured.store.commands(), pipeline.poll)
-        available = pipeline.balance("late")["available"]
-    with secured.store.admin() as admin:
-        denied = admin.acl_log()
-    used, called = secured.kafka.used(), secured.store.commands()
-    return Evidence(used, called, denied, outcomes, restarts, available)
-
-
-def test_everything_works_over_tls_with_what_is_allowed(secured: Secured) -> None:
+def test_everything_works_over_tls_with_what_is_allowed(evidence: Evidence) -> None:
     """Nothing was lost, nothing ended, and nothing was denied; `reconcile` found no difference."""
-    found = secured.evidence
-    assert found is not None
-    assert found.outcomes["accepted"] + found.outcomes["duplicate"] == EVENTS + 2
-    assert found.restarts == dict.fromkeys(WORKERS, 0)
-    assert found.available == "5"
-    assert found.denied == []
+    assert evidence.outcomes["accepted"] + evidence.outcomes["duplicate"] == EVENTS + 2
+    assert evidence.restarts == dict.fromkeys(WORKERS, 0)
+    assert evidence.available == "5"
+    assert evidence.denied == []
 
 
-def test_the_list_of_kafka_is_exactly_what_is_used(secured: Secured) -> None:
-    assert secured.evidence is not None
-    wanted, used = set(kafka_entries(PREFIX, PREFIX)), secured.evidence.used
+def test_the_list_of_kafka_is_exactly_what_is_used(evidence: Evidence) -> None:
+    wanted, used = set(kafka_entries(PREFIX, PREFIX)), evidence.used
     assert sorted(wanted - used) == [], "on the list, never used"
     # Who may read or write something may describe it.
     others = {each for each in used - wanted if each.operation != "Describe"}
     assert sorted(others) == []
 
 
-def test_the_list_of_redis_is_exactly_what_is_used(secured: Secured) -> None:
-    assert secured.evidence is not None
-    wanted = {*redis_commands("worker"), *redis_commands("reader")} - OF_ADMIN
-    assert sorted(wanted) == sorted(secured.evidence.called - OF_CONNECTIONS - OF_ADMIN)
+@pytest.mark.parametrize("role", redis_roles())
+def test_the_list_of_redis_is_exactly_what_is_used(evidence: Evidence, role: str) -> None:
+    called = {call.command for call in evidence.calls[role]}
+    assert sorted(redis_commands(role)) == sorted(called)
 
 
-def send(secured: Secured, pipeline: Pipeline) -> None:
-    """Documents and usage: some repeated, unpriced, malformed, refused, or keyed wrongly."""
-    now = time.time_ns() // 1_000
-    pipeline.apply([*catalog(), *accounts(ACCOUNTS, now), *short_grant(now)])
-    settings = load_settings(**secured.settings("operator"))
-    now = time.time_ns() // 1_000
-    with Producer(settings.kafka_access, PREFIX) as producer:
-        producer.connect()
-        for account, record in usage(EVENTS, ACCOUNTS, now):
-            producer.send_encoded(account, record)
-        producer.send_encoded("account-1", b"no event")
-    accepted = {"specversion": "1.0", "id": "g1", "source": "gateway", "type": "llm.request"}
-    shape = {"subject": "account-1", "data": {"model": "no such", "input_tokens": 1}}
-    with gateway(secured) as address:
-        told = post(address, [{**accepted, **shape, "time": format_instant(now)}])
-        assert told["accepted"] == 1
-    mis_keyed(settings)
-    grant = next(grants(now))
-    twice, lost = {**grant, "amount": "7"}, {**grant, "id": "lost", "account": "nobody"}
-    pipeline.apply([twice, lost])  # the one balances refuse, the other rating
+@pytest.mark.parametrize("role", redis_roles())
+def test_the_keys_on_the_list_are_used_for_what_they_are_allowed(
+    evidence: Evidence, role: str
+) -> None:
+    """Those that may be written are written."""
+    calls, writing = evidence.calls[role], evidence.writing
+    patterns = redis_keys(role, PREFIX)
+    assert [each for each in patterns if not touched(each, calls, writing)] == []
 
 
-def grants(now: int) -> Iterator[dict[str, Any]]:
-    """The grants of the accounts."""
-    return (each for each in accounts(ACCOUNTS, now) if each["kind"] == "Grant")
+_ROWS: Final = f"{PREFIX}:{{0}}:balances:1:rows"
+_KEPT: Final = f"{PREFIX}:{{webhooks}}:crm:kept"
 
 
-def short_grant(now: int) -> list[dict[str, Any]]:
-    """An account of which a grant expires within the test."""
-    grant = next(grants(now))
-    soon = format_instant(now + 90_000_000)
-    return [
-        {"kind": "Account", "id": "late", "rate_card": "standard"},
-        {**grant, "id": "late-1", "account": "late", "amount": "3", "expires_at": soon},
-        {**grant, "id": "late-2", "account": "late", "amount": "5"},
-    ]
-
-
-def mis_keyed(settings: Settings) -> None:
-    """One event by a producer that writes it to the partition of other accounts."""
-    account = next(f"account-{n}" for n in range(ACCOUNTS) if partition_of(f"account-{n}", 2) == 1)
-    _, record = next(usage(1, 1, time.time_ns() // 1_000, seed=9))
-    record = record.replace(b"account-0", account.encode())
-    producer = RawProducer(settings.kafka_access.options())
-    producer.produce(PREFIX + USAGE.name, record, key=account, partition=0)
-    assert producer.flush(30) == 0
-
-
-def read(secured: Secured) -> None:
-    """Every command that reads, as a user who may only read; rebuilding writes to Redis."""
-    for command in (
-        ("balance", "account-1"),
-        ("check", "account-1", "input-tokens", "1"),
-        ("alerts",),
-        ("lag",),
-        ("reconcile",),
-    ):
-        done = secured.run(secured.settings("reader", "reader"), *command)
-        assert done.returncode in {0, 3}, (command, done.stdout, done.stderr)
-    replayed = secured.run(secured.settings("operator"), "replay")
-    assert "sent replay" in replayed.stdout, replayed.stderr
-    rebuilt = secured.run(secured.settings("reader"), "rebuild")
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    assert rebuilt.stdout.count("byte-identical") == 4, rebuilt.stdout
+@pytest.mark.parametrize(
+    ("role", "command", "key"),
+    [
+        ("worker", "HGET", _KEPT),
+        ("worker", "HSET", "other:{0}:balances:1:rows"),
+        ("reader", "HGETALL", _KEPT),
+        ("reader", "GET", f"{PREFIX}:partitions"),
+        ("api", "HSET", _ROWS),
+        ("api", "HMGET", _KEPT),
+        ("api", "HMGET", f"{PREFIX}:{{0}}:claims"),
+        ("webhooks", "HGET", _ROWS),
+        ("webhooks", "HGET", "other:{webhooks}:crm:kept"),
+        ("exporter", "HMGET", _ROWS.replace("balances", "rating")),
+        ("exporter", "HSET", _ROWS),
+        ("exporter", "HMGET", _KEPT),
+    ],
+)
+def test_what_a_role_must_not_touch_is_denied(
+    secured: Secured, role: str, command: str, key: str
+) -> None:
+    """By its pattern alone, too: the command is allowed for the asking."""
+    fields = {"HSET": ["field", "value"], "GET": [], "HGETALL": []}.get(command, ["field"])
+    with secured.store.admin() as admin:
+        admin.execute_command("ACL", "SETUSER", role, f"+{command}")
+        try:
+            said = admin.acl_dryrun(role, command, key, *fields)
+        finally:
+            admin.execute_command("ACL", "SETUSER", role, *redis_rules(role, PREFIX))
+    assert b"has no permissions to access" in said, said
 
 
 def test_a_reader_of_redis_needs_each_command_of_its_list(secured: Secured) -> None:
@@ -359,16 +181,45 @@ def test_a_worker_that_is_refused_says_why_and_ends(
     assert said in done.stderr
 
 
-@pytest.mark.parametrize("command", [("lag",), ("balance", "account-1"), ("topics",), ("gateway",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("lag",),
+        ("balance", "account-1"),
+        ("topics",),
+        ("gateway",),
+        ("api",),
+        ("webhooks",),
+        ("exporter",),
+    ],
+)
 @pytest.mark.parametrize("case", ["kafka: wrong ca", "kafka: wrong password"])
 def test_a_command_that_is_refused_says_why(
     secured: Secured, command: tuple[str, ...], case: str, tmp_path: Path
 ) -> None:
     role, changes, said = WRONG[case]
-    given = changed(secured, secured.settings(role), changes, tmp_path)
+    given = changed(secured, with_subscriptions(secured, role, tmp_path), changes, tmp_path)
     done = secured.run(given, *command)
     assert done.returncode == CONFIGURATION_EXIT, done.stderr
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("process", ["webhooks", "exporter"])
+def test_a_process_that_may_not_touch_redis_says_so_and_ends(
+    secured: Secured, process: str, tmp_path: Path
+) -> None:
+    _, changes, said = WRONG["redis: no ACL"]
+    given = changed(secured, with_subscriptions(secured, process, tmp_path), changes, tmp_path)
+    done = secured.run(given, process)
+    assert done.returncode == CONFIGURATION_EXIT, done.stderr
+    assert said in done.stderr
+
+
+def with_subscriptions(secured: Secured, role: str, folder: Path) -> dict[str, str]:
+    """Settings with an empty file of subscriptions, for those that read one."""
+    file = folder / "subscriptions.json"
+    save_subscriptions(file, Subscriptions())
+    return {**secured.settings(role), "webhooks_file": str(file), "health_port": "0"}
 
 
 def changed(
