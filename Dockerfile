@@ -25,7 +25,8 @@ LABEL org.opencontainers.image.title="drawdown" \
 # Folders that volumes are mounted on belong to the user, so that fresh volumes do.
 RUN groupadd --gid 10001 drawdown \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin drawdown \
- && install -d -o 10001 -g 10001 -m 0755 /secrets /secrets/drawdown /secrets/redis /secrets/grafana /secrets/keys
+ && for each in worker reader api webhooks exporter redis grafana subscriptions keys; do \
+      install -d -o 10001 -g 10001 -m 0755 "/secrets/$each" || exit 1; done
 COPY --from=build /opt/drawdown /opt/drawdown
 ENV PATH=/opt/drawdown/bin:$PATH \
     HOME=/tmp \

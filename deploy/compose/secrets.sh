@@ -8,13 +8,16 @@ secret() { # secret FILE: 256 random bits, unless it is there
   [ -s "$1" ] || { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$1.new"; mv "$1.new" "$1"; }
 }
 
-secret /secrets/drawdown/redis
+roles="worker reader api webhooks exporter"
+for role in $roles; do secret "/secrets/$role/redis"; done
 secret /secrets/grafana/admin
 # Redis and Grafana run as users of their own: their volumes are mounted nowhere else.
 chmod 0444 /secrets/grafana/admin
 {
   echo "user default off"
-  drawdown acl redis --user drawdown --password-file /secrets/drawdown/redis
+  for role in $roles; do
+    drawdown acl redis --role "$role" --password-file "/secrets/$role/redis"
+  done
   # Redis's own health check: PING, and nothing that could be read.
   echo "user health on nopass resetkeys resetchannels -@all +ping"
 } >/secrets/redis/users.acl.new
@@ -22,3 +25,5 @@ chmod 0444 /secrets/redis/users.acl.new
 mv /secrets/redis/users.acl.new /secrets/redis/users.acl
 # The gateway takes nothing without a key: `drawdown keys create` adds them here.
 [ -s /secrets/keys/keys.json ] || echo '{"keys": []}' >/secrets/keys/keys.json
+# The dispatcher reads its file from the first: `drawdown subscriptions add` adds to it.
+[ -s /secrets/subscriptions/subscriptions.json ] || echo '{"subscriptions": []}' >/secrets/subscriptions/subscriptions.json

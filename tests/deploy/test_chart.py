@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from deploy.acl.lists import Entry, kafka_entries, kafka_roles
+from deploy.acl.lists import Entry, kafka_entries, kafka_roles, redis_roles
 from deploy.settings import HEALTH_PORTS, Settings
 from tests.deploy.tools import ROOT, run, tool
 
@@ -83,7 +83,7 @@ def test_a_pod_may_do_little(case: str) -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["automountServiceAccountToken"] is False
-        for container in pod["containers"]:
+        for container in (*pod["containers"], *pod.get("initContainers", ())):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
@@ -116,17 +116,53 @@ def test_every_setting_exists_and_no_secret_stands_in_it(case: str) -> None:
     assert not of_kind(case, "Secret")
 
 
-def test_a_component_may_have_a_user_of_its_own() -> None:
+def secrets_of(pod: dict[str, Any]) -> dict[str, str]:
+    """The Secrets that a pod mounts, by the volume's name."""
+    volumes = (each for each in pod["volumes"] if "secret" in each)
+    return {each["name"]: each["secret"]["secretName"] for each in volumes}
+
+
+def test_every_component_is_a_user_of_its_role() -> None:
+    """A password in a file and a name from the same Secret, one for each role and no other."""
+    found: dict[str, set[str]] = {"kafka": set(), "redis": set()}
+    for name, pod in pods("minimal").items():
+        component, secrets = name.removeprefix("test-"), secrets_of(pod)
+        worker = component in {"admission", "rating", "balances"}
+        wanted = {"kafka": f"drawdown-kafka-{component}"}
+        if component not in {"gateway", "topics"}:
+            wanted["redis"] = f"drawdown-redis-{'worker' if worker else component}"
+        assert {each: secrets[each] for each in found if each in secrets} == wanted
+        given = {each["name"]: each for each in pod["containers"][0]["env"]}
+        for server, secret in wanted.items():
+            username = given[f"DRAWDOWN_{server.upper()}_USERNAME"]
+            assert username["valueFrom"]["secretKeyRef"] == {"name": secret, "key": "username"}
+            found[server].add(secret.rpartition("-")[2])
+    by_hand = {"reader", "operator"}  # whose commands no pod runs
+    assert found == {
+        "kafka": set(kafka_roles()) - by_hand,
+        "redis": set(redis_roles()) - by_hand,
+    }
+
+
+def test_a_component_may_have_another_user_or_share_one() -> None:
     for component in ("admission", "rating", "balances", "topics"):
-        pod = pods("everything")[f"test-{component}"]
-        volumes = {each["name"]: each for each in pod["volumes"]}
-        assert volumes["kafka"]["secret"]["secretName"] == f"kafka-{component}"
-    assert pods("everything")["test-gateway"]["volumes"][1]["secret"]["secretName"] == (
-        "drawdown-kafka"
-    )
-    assert not any(
-        each["name"] == "redis" for each in pods("everything")["test-gateway"]["volumes"]
-    )
+        secrets = secrets_of(pods("everything")[f"test-{component}"])
+        assert secrets["kafka"] == f"kafka-{component}"
+    shared = secrets_of(pods("everything")["test-exporter"])
+    assert (shared["kafka"], shared["redis"]) == ("drawdown-kafka", "drawdown-redis")
+
+
+def test_the_dispatcher_has_a_file_that_only_it_may_read() -> None:
+    pod = pods("minimal")["test-webhooks"]
+    assert secrets_of(pod)["subscriptions-secret"] == "drawdown-subscriptions"
+    (copies,) = pod["initContainers"]
+    assert copies["command"][:3] == ["install", "-m", "0600"]
+    given = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    file = Path(given["DRAWDOWN_WEBHOOKS_FILE"])
+    assert (file.name, copies["command"][-1]) == ("subscriptions.json", f"{file.parent}/")
+    mounts = {each["name"]: each for each in pod["containers"][0]["volumeMounts"]}
+    assert mounts["subscriptions"]["mountPath"] == str(file.parent)
+    assert "subscriptions-secret" not in mounts
 
 
 def test_a_stage_scales_by_lag_up_to_the_partitions() -> None:

@@ -9,16 +9,19 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from deploy.acl.lists import redis_line
+from deploy.acl.lists import redis_line, redis_roles
 from deploy.servers.apache import kafka_version
 from deploy.settings import HEALTH_PORTS, Settings
+from projections.delivery.files import load_subscriptions
+from projections.delivery.subscriptions import Subscriptions
 from tests.deploy.tools import ROOT, run, tool
 
 FILE: Final = ROOT / "deploy" / "compose.yaml"
 SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load(FILE.read_text())["services"]
 ONE_SHOT: Final = {"secrets", "topics"}
-TOOLS: Final = {"command", "keys"}
+TOOLS: Final = {"command", "keys", "rebuild", "subscriptions"}
 LONG: Final = sorted(SERVICES.keys() - ONE_SHOT - TOOLS)
+_PASSWORDS: Final = {f"secrets-{role}" for role in redis_roles()}
 OURS: Final = sorted(name for name in SERVICES if "build" in SERVICES[name])
 
 
@@ -51,26 +54,34 @@ def test_the_secrets_are_made_once(tmp_path: Path) -> None:
     text = (ROOT / "deploy/compose/secrets.sh").read_text()
     script = tmp_path / "secrets.sh"
     script.write_text(text.replace("/secrets/", f"{tmp_path}/"))
-    for name in ("drawdown", "redis", "grafana", "keys"):
+    roles = redis_roles()
+    for name in (*roles, "redis", "grafana", "subscriptions", "keys"):
         (tmp_path / name).mkdir()
     program = tmp_path / "bin"
     program.mkdir()
     (program / "drawdown").write_text(f'#!/bin/sh\nexec {sys.executable} -m deploy.cli "$@"\n')
     (program / "drawdown").chmod(0o755)
+    passwords_of = [f"{role}/redis" for role in roles]
+    files = ["grafana/admin", "redis/users.acl", "keys/keys.json", *passwords_of]
+    files += ["subscriptions/subscriptions.json"]
     before: dict[str, bytes] = {}
     for _ in range(2):
         done = run("sh", str(script), PATH=f"{program}:/usr/bin:/bin", PYTHONPATH=str(ROOT))
         assert done.returncode == 0, done.stderr
-        files = ("drawdown/redis", "grafana/admin", "redis/users.acl", "keys/keys.json")
         now = {name: (tmp_path / name).read_bytes() for name in files}
         assert before in ({}, now)
         before = now
-    password = before["drawdown/redis"].decode()
-    assert len(password) == 43
+    passwords = {role: before[f"{role}/redis"].decode() for role in roles}
+    assert len(set(passwords.values())) == len(roles)
     lines = before["redis/users.acl"].decode().splitlines()
-    assert redis_line("drawdown", "worker", "drawdown", password) in lines
-    assert password not in before["redis/users.acl"].decode()
-    assert (tmp_path / "drawdown/redis").stat().st_mode & 0o077 == 0
+    assert lines[0] == "user default off"
+    made = [redis_line(f"drawdown-{r}", r, "drawdown", passwords[r]) for r in roles]
+    assert lines[1:-1] == made
+    for role, password in passwords.items():
+        assert len(password) == 43
+        assert password not in before["redis/users.acl"].decode()
+        assert (tmp_path / role / "redis").stat().st_mode & 0o077 == 0
+    assert load_subscriptions(tmp_path / "subscriptions/subscriptions.json") == Subscriptions()
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -115,16 +126,41 @@ def test_no_secret_stands_in_an_environment() -> None:
 
 
 def test_a_secret_is_mounted_where_it_is_needed_only() -> None:
+    volumes = {each.partition(":")[0] for n in LONG for each in SERVICES[n]["volumes"]}
     held = {
-        volume: {n for n in LONG if any(v.startswith(volume) for v in SERVICES[n]["volumes"])}
-        for volume in ("secrets-redis", "secrets-grafana", "keys")
+        volume: {n for n in LONG if any(v.startswith(f"{volume}:") for v in SERVICES[n]["volumes"])}
+        for volume in volumes
+        if volume.startswith("secrets-") or volume in {"keys", "subscriptions"}
     }
     assert held == {
+        "secrets-worker": {"admission", "rating", "balances"},
+        "secrets-api": {"api"},
+        "secrets-webhooks": {"webhooks"},
+        "secrets-exporter": {"exporter"},
         "secrets-redis": {"redis"},
         "secrets-grafana": {"grafana"},
+        "subscriptions": {"webhooks"},
         "keys": {"gateway", "api"},
     }
-    assert not any("secrets-drawdown" in each for each in SERVICES["gateway"]["volumes"])
+    for name in LONG:
+        own = (each for each in SERVICES[name]["volumes"] if each.partition(":")[0] in held)
+        assert all(each.endswith(":ro") for each in own), name
+
+
+@pytest.mark.parametrize("name", sorted({*LONG, *TOOLS}))
+def test_a_process_is_a_user_of_its_role(name: str) -> None:
+    """The one that reaches Redis mounts the password of that role, and of no other."""
+    environment = SERVICES[name].get("environment", {})
+    mounted = [each for each in SERVICES[name]["volumes"] if each.partition(":")[0] in _PASSWORDS]
+    if "DRAWDOWN_REDIS_URL" not in environment:
+        assert mounted == []
+        return
+    role = {"admission": "worker", "rating": "worker", "balances": "worker", "rebuild": "worker"}
+    role |= {"subscriptions": "webhooks", "command": "reader"}
+    wanted = role.get(name, name)
+    assert environment["DRAWDOWN_REDIS_USERNAME"] == f"drawdown-{wanted}"
+    assert environment["DRAWDOWN_REDIS_PASSWORD_FILE"] == f"/secrets/{wanted}/redis"
+    assert mounted == [f"secrets-{wanted}:/secrets/{wanted}:ro"]
 
 
 @pytest.mark.parametrize(
@@ -138,11 +174,13 @@ def test_a_secret_is_mounted_where_it_is_needed_only() -> None:
         "api",
         "webhooks",
         "exporter",
+        "rebuild",
+        "subscriptions",
     ],
 )
 def test_a_command_that_it_runs_exists(command: str) -> None:
     used = {service["command"][0] for service in SERVICES.values() if service.get("command")}
-    assert command in used | {"keys", "acl"}
+    assert command in used | {"keys", "acl", "subscriptions"}
     ran = subprocess.run(
         [sys.executable, "-m", "deploy.cli", command, "--help"], cwd=ROOT, check=False
     )

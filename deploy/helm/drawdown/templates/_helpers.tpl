@@ -96,6 +96,9 @@ exporter: {command: [exporter], port: 9404}
 {{- if .values.keys }}
 - {name: keys, mountPath: /secrets/keys, readOnly: true}
 {{- end }}
+{{- if .values.subscriptions }}
+- {name: subscriptions, mountPath: /subscriptions, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "drawdown.volumes" -}}
@@ -143,6 +146,15 @@ exporter: {command: [exporter], port: 9404}
     secretName: {{ .values.keys.secret | quote }}
     defaultMode: 0440
     items: [{key: {{ .values.keys.key | quote }}, path: keys.json}]
+{{- end }}
+{{- if .values.subscriptions }}
+- name: subscriptions
+  emptyDir: {medium: Memory, sizeLimit: 16Mi}
+- name: subscriptions-secret
+  secret:
+    secretName: {{ .values.subscriptions.secret | quote }}
+    defaultMode: 0440
+    items: [{key: {{ .values.subscriptions.key | quote }}, path: subscriptions.json}]
 {{- end }}
 {{- end }}
 
