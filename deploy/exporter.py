@@ -2,7 +2,8 @@
 
 A worker cannot keep totals of all accounts: it knows those whose usage it has just folded, and
 forgets them when it ends. So a process of its own reads all rows, slowly, and tells what they come
-to. One is enough, whatever the number of workers; more would tell the same twice.
+to. One is enough, whatever the number of workers; more would tell the same twice. It also tells
+why workers ended, which they leave in Redis (`projections.ends`).
 """
 
 import logging
@@ -14,21 +15,27 @@ from collections.abc import Callable
 from typing import Final
 
 import typer
+from redis.exceptions import RedisError
 
 from deploy.reading.surroundings import Surroundings, surroundings
 from deploy.settings import Settings
-from deploy.workers import health_port
-from projections import metrics
+from deploy.workers import WORKERS, health_port
+from projections import ends, metrics
 from projections.balances.scan import scan
 from projections.balances.standing import Standing
+from projections.delivery.settings import STAGE as WEBHOOKS
+from projections.fold.connection import redis_client
 from projections.health import WorkerStatus, serve_health
-from projections.metrics.errors import count_as
+from projections.metrics.errors import count_as, failed
 from projections.metrics.series import begin
+from schemas.ends import BY_ITSELF
 from schemas.errors import ConfigurationError
 from schemas.numbers import CREDIT_DECIMALS
 from schemas.times import DAY
 
+logger = logging.getLogger("drawdown")
 NAME: Final = "exporter"
+_ENDS_SECONDS: Final = 5.0
 _SOON: Final = 7 * DAY
 _ONE: Final = 10**CREDIT_DECIMALS
 
@@ -53,6 +60,7 @@ def run_exporter(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     status = WorkerStatus(NAME, joined=True, ready=True)
     server = serve_health(status, settings.health_host, health_port(NAME, settings))
+    threading.Thread(target=_tell_ends, args=(settings, stop), name="ends", daemon=True).start()
     around = surroundings(settings)
     while not stop.is_set():
         _tell_all(around, stop)
@@ -72,6 +80,29 @@ def _tell_all(around: Surroundings, stop: threading.Event) -> None:
         metrics.SCAN_TIMESTAMP.labels(partition).set(time.time())
         if stop.is_set():
             return
+
+
+def _tell_ends(settings: Settings, stop: threading.Event) -> None:
+    """Often, in a thread of its own: a scan of all rows may take minutes.
+
+    Told is what comes from now on, as with any counter. What happened before would look like a leap
+    where this process starts again beside a Redis that came back older.
+    """
+    client = redis_client(settings.redis_access)
+    for worker in (*WORKERS, WEBHOOKS):
+        for reason in BY_ITSELF:
+            metrics.WORKER_ENDS.labels(worker, reason)
+    seen: ends.Ends | None = None
+    while not stop.is_set():
+        try:
+            found = ends.read(client, settings.key_prefix)
+            for labels, count in ends.grown(found if seen is None else seen, found).items():
+                metrics.WORKER_ENDS.labels(*labels).inc(count)
+            seen = found
+        except RedisError as error:
+            logger.warning("how workers ended is not known: %s", error)
+            failed(error)
+        stop.wait(_ENDS_SECONDS)
 
 
 def tell(partition: int, standing: Standing) -> None:

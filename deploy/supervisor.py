@@ -18,9 +18,9 @@ from typing import IO, Final
 
 from prometheus_client import CollectorRegistry
 
-from deploy.ends import REASONS, reason_of
 from deploy.servers.process import leashed
 from projections import metrics
+from schemas.ends import REASONS, reason_of
 
 logger = logging.getLogger("drawdown")
 
@@ -168,7 +168,7 @@ def command(name: str, environment: Mapping[str, str], logs: Path | None = None)
 def metrics_registry() -> CollectorRegistry:
     """What the supervisor's own `/metrics` shows: its children, and why they ended.
 
-    A worker that was fenced has lost its own counters, so this is counted where it is seen.
+    A worker that was killed cannot say so: it is counted where it is seen.
     """
     registry = CollectorRegistry()
     for metric in (metrics.RUNNING_WORKERS, metrics.WORKER_ENDS):

@@ -11,6 +11,7 @@ from deploy.settings import HEALTH_PORTS, Settings
 from processors.admission.process import run_admission
 from processors.admission.settings import AdmissionSettings
 from processors.rating.stage import RATING
+from projections import ends
 from projections.balances.stage import BALANCES
 from projections.fold.worker import StageKind, WorkerSettings, run_stage
 
@@ -20,14 +21,15 @@ _GARBAGE: Final = (200_000, 20, 20)
 
 
 def run_worker(name: str, settings: Settings) -> None:
-    """Run one worker until it is told to stop. An error ends the process."""
+    """Run one worker until it is told to stop. An error ends the process, and is counted."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
         format=f"%(asctime)s {name} %(levelname)s %(message)s",
     )
     gc.set_threshold(*_GARBAGE)
-    _RUN[name](settings)
+    with ends.told():
+        _RUN[name](settings)
 
 
 def _stage(kind: StageKind) -> Callable[[Settings], None]:

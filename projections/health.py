@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from projections import ends
 from projections.metrics.errors import failed
 from projections.metrics.page import page
 from schemas.errors import DrawdownError, LogUnavailable, ProgressError, StoreUnavailable
@@ -126,8 +127,12 @@ def watch_progress(
 
 
 def end(error: BaseException) -> NoReturn:
-    """End the process at once, nothing more sent or committed: a thread may hang in a library."""
+    """End the process without draining: a thread may hang in a library.
+
+    Why is counted first, in bounded time (`projections.ends`).
+    """
     report_end(error)
+    ends.tell(error)
     os._exit(error.exit_code if isinstance(error, DrawdownError) else 1)
 
 

@@ -141,9 +141,9 @@ KAFKA_ERRORS: Final = graph(
 )
 ENDS: Final = graph(
     "Ends of workers",
-    "Workers that ended by themselves or were killed, by reason, in an hour. `fenced` is a commit"
-    " lost to another writer.",
+    "Workers that ended by themselves or, where a supervisor sees it, were killed; by reason, in an"
+    " hour. `fenced` is a commit lost to another writer.",
     "short",
-    "sum by (reason) (increase(drawdown_worker_ends_total[1h]))",
+    "sum by (reason) (max by (worker, reason) (increase(drawdown_worker_ends_total[1h])))",
     "{{reason}}",
 )

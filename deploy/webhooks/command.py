@@ -11,6 +11,7 @@ import typer
 
 from deploy.settings import HEALTH_PORTS, Settings
 from deploy.webhooks import subscriptions
+from projections import ends
 from projections.delivery.dead import read_dead
 from projections.delivery.deliveries import DeadLetter
 from projections.delivery.files import load_subscriptions
@@ -63,7 +64,9 @@ def _register_dispatcher(group: typer.Typer, settings: Callable[[], Settings]) -
             format="%(asctime)s webhooks %(levelname)s %(message)s",
             force=True,
         )
-        run_webhooks(delivery_settings(settings()))
+        in_force = delivery_settings(settings())
+        with ends.told():
+            run_webhooks(in_force)
 
 
 def _register_dead(group: typer.Typer, settings: Callable[[], Settings]) -> None:

@@ -9,7 +9,7 @@ from processors.admission.memory import watch_memory
 from processors.admission.observe import Status
 from processors.admission.settings import AdmissionSettings, microseconds
 from processors.admission.worker import AdmissionWorker
-from projections import metrics
+from projections import ends, metrics
 from projections.fold.connection import (
     check_eviction,
     check_kafka,
@@ -71,6 +71,7 @@ def run_admission(
     begin(STAGE, OUTCOMES, STEPS)
     metrics.CLAIMED_KEYS.labels(STAGE)
     count_as(STAGE)
+    ends.count_as(STAGE, settings.redis, ends.of_workers(settings.key_prefix))
     worker = AdmissionWorker(settings, _Metrics())
     status = _Status(worker.status)
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
 
+from projections import ends
 from projections.delivery.files import load_subscriptions
 from projections.delivery.intake import Intake
 from projections.delivery.pump import Pump, Tools
@@ -137,6 +138,7 @@ def run_webhooks(settings: DeliverySettings) -> None:
     """Run the dispatcher. Raises ConfigurationError, LogUnavailable, StoreUnavailable at first."""
     begin()
     status = WorkerStatus(STAGE)
+    ends.count_as(STAGE, settings.redis, ends.of_webhooks(settings.key_prefix))
     log = Log(settings.kafka, settings.topic_prefix)
     for topic in (ALERTS, WEBHOOKS_DEAD):
         if not log.partitions(topic.name):

@@ -94,7 +94,7 @@ def check_kafka(kafka: Kafka, group: str) -> None:
         logger.warning("group %s cannot be described: %s", group, error)
 
 
-def redis_client(store: Redis) -> redis.Redis:
+def redis_client(store: Redis, answer_seconds: float = ANSWER_SECONDS) -> redis.Redis:
     """A client that fails fast; waiting and repeating is `Patience`'s business.
 
     It asks nothing of the server when it connects that its user may not be allowed.
@@ -102,8 +102,8 @@ def redis_client(store: Redis) -> redis.Redis:
     access = redis_access(store)
     return redis.Redis.from_url(
         access.url,
-        socket_timeout=ANSWER_SECONDS,
-        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=answer_seconds,
+        socket_connect_timeout=min(answer_seconds, _CONNECT_SECONDS),
         driver_info=None,
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
         **access.options(),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from projections import ends
 from projections.access import Kafka, Redis, kafka_access
 from projections.fold.connection import (
     check_eviction,
@@ -71,6 +72,7 @@ def run_stage(kind: StageKind, settings: WorkerSettings) -> None:
     status = WorkerStatus(kind.name)
     begin(kind.name, kind.outcomes, STEPS)
     count_as(kind.name)
+    ends.count_as(kind.name, settings.redis, ends.of_workers(settings.key_prefix))
     server = serve_health(status, settings.health_host, settings.health_port)
     group = f"{settings.key_prefix}-{settings.topic_prefix}{kind.name}"
     check_kafka(settings.kafka, group)

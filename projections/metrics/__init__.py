@@ -155,13 +155,14 @@ SCAN_SECONDS: Final = Gauge(
     "drawdown_scan_seconds", "Seconds that the last reading of the rows took.", ("partition",)
 )
 
-# The supervisor: what a worker that has ended can no longer say.
+# What a worker that has ended can no longer say: its supervisor sees it, and the exporter tells
+# what it left in Redis. Both may tell of one end: of the two, take the larger.
 RUNNING_WORKERS: Final = Gauge(
     "drawdown_running_workers", "Supervised processes that run.", ("worker",)
 )
 WORKER_ENDS: Final = Counter(
     "drawdown_worker_ends_total",
-    "Ends of supervised processes by reason; each `fenced` is one commit lost to another writer.",
+    "Ends of workers by reason; each `fenced` is one commit lost to another writer.",
     ("worker", "reason"),
 )
 

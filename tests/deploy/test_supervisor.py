@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from deploy.ends import REASONS, reason_of
 from deploy.supervisor import Child, Supervisor, metrics_registry
+from schemas.ends import REASONS, reason_of
 from schemas.errors import (
     ClaimsBehind,
     Fenced,

@@ -13,7 +13,11 @@ from tests.deploy.monitoring.prometheus import SHIPPED
 from tests.deploy.monitoring.test_rules import rules
 
 UIDS: Final = ["drawdown-pipeline", "drawdown-credits", "drawdown-on-call"]
-OF_THE_CLIENT: Final = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
+OF_THE_CLIENT: Final = {
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+}
 OF_PROMETHEUS: Final = {"up", "ALERTS"}
 EXPLAINED: Final[dict[str, str]] = {}
 """Metrics on no dashboard and in no rule, and why they are there."""

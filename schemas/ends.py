@@ -1,4 +1,4 @@
-"""Why a supervised process ended, by its exit code (`schemas.errors`). Pure."""
+"""Why a process ended, by its exit code (`schemas.errors`)."""
 
 from typing import Final
 
@@ -30,6 +30,8 @@ _BY_CODE: Final = {
     ReleaseError.exit_code: "release",
 }
 REASONS: Final = (*_BY_CODE.values(), KILLED, CRASHED)
+BY_ITSELF: Final = tuple(reason for reason in REASONS if reason not in {STOPPED, KILLED})
+"""Those that a process which ends can tell of: an error, not a wish, and it lives long enough."""
 
 
 def reason_of(code: int) -> str:
