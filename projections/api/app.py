@@ -22,14 +22,12 @@ from projections.api.parameters import known_queries, route_of
 from projections.api.problems import invalid, of_error
 from projections.api.service import Service, service_of
 from projections.confirming import Busy
-from projections.metrics import series
-from projections.metrics.errors import count_as, failed
+from projections.metrics.errors import failed
 from projections.metrics.page import page
 from projections.web.answers import HANDLERS, answered
 from projections.web.middleware import Bounded, Timed
 from schemas.errors import DrawdownError
 
-STAGE: Final = "api"
 _ROUTERS: Final = (holds, balances, accounts, history, documents)
 MOST_REQUESTS: Final = 5_000
 """Under way at a time; what waits or scans has narrower bounds of its own."""
@@ -64,13 +62,6 @@ def build_app(opening: Opening, most_requests: int = MOST_REQUESTS) -> FastAPI:
     app.add_middleware(Timed, count=_count)  # around the other: what is refused counts, too
     app.state.queries = queries_of(app.openapi())
     return app
-
-
-def begin() -> None:
-    """Show from the start what may be counted later."""
-    series.begin(STAGE)
-    count_as(STAGE)
-    metrics.API_WAITING.labels(STAGE)
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from projections.api.app import begin, build_app
+from projections.api.app import build_app
+from projections.api.deciding import HOLD_KINDS
 from projections.api.refusals import Refusals
 from projections.api.rows import LiveRows
 from projections.api.sending import CONFIGURATION, MOST_PENDING, Sending
@@ -17,12 +18,15 @@ from projections.api.watch import Watch
 from projections.confirming import ConfirmingProducer
 from projections.fold.connection import live_redis_client
 from projections.fold.log import Log
+from projections.metrics.errors import count_as
+from projections.metrics.series import begin_api
 from projections.web.access import Access
 from projections.web.server import open_keys, serve
 from schemas.errors import ConfigurationError
 from schemas.topics import CATALOG, CREDITS, JOURNAL
 
 log = logging.getLogger("drawdown")
+STAGE: Final = "api"
 _MOST_CONNECTIONS: Final = 20_000
 _GARBAGE: Final = (50_000, 20, 20)
 
@@ -32,7 +36,7 @@ def run_api(settings: ApiSettings) -> None:
 
     Raises ConfigurationError and LogUnavailable before it serves.
     """
-    begin()
+    count_as(STAGE)
     access = Access(open_keys("API", settings.api_host, settings.gateway_keys))
     reading = Log(settings.kafka_access, settings.topic_prefix)
     partitions = reading.partitions(JOURNAL.name)
@@ -46,6 +50,7 @@ def run_api(settings: ApiSettings) -> None:
 
     log.info("serving the API at http://%s:%d/v1", settings.api_host, settings.api_port)
     app = build_app(opening)
+    begin_api(STAGE, app.openapi()["paths"], HOLD_KINDS)
     gc.collect()
     gc.freeze()  # what lives as long as the process is not looked at again
     gc.set_threshold(*_GARBAGE)

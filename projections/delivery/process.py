@@ -22,8 +22,9 @@ from projections.fold.log import Log
 from projections.fold.outbox import Outbox
 from projections.fold.retry import Patience
 from projections.health import WorkerStatus, end, serve_health, watch_progress
-from projections.metrics import WEBHOOKS_DISABLED, WEBHOOKS_WAITING, series
+from projections.metrics import WEBHOOKS_DISABLED, WEBHOOKS_WAITING
 from projections.metrics.errors import count_as
+from projections.metrics.series import begin_webhooks
 from schemas.errors import ConfigurationError
 from schemas.topics import ALERTS, WEBHOOKS_DEAD
 
@@ -126,18 +127,11 @@ class Dispatcher:
                 self._pumps[name].wake()
 
 
-def begin() -> None:
-    """Show from the start what may be counted later."""
-    series.begin(STAGE)
-    count_as(STAGE)
-    for gauge in (WEBHOOKS_WAITING, WEBHOOKS_DISABLED):
-        gauge.labels(STAGE)
-
-
 def run_webhooks(settings: DeliverySettings) -> None:
     """Run the dispatcher. Raises ConfigurationError, LogUnavailable, StoreUnavailable at first."""
-    begin()
     status = WorkerStatus(STAGE)
+    begin_webhooks(STAGE)
+    count_as(STAGE)
     ends.count_as(STAGE, settings.redis, ends.of_webhooks(settings.key_prefix))
     log = Log(settings.kafka, settings.topic_prefix)
     for topic in (ALERTS, WEBHOOKS_DEAD):

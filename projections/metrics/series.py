@@ -39,6 +39,32 @@ def begin(stage: str, outcomes: Iterable[str] = (), steps: Iterable[str] = ()) -
             metric.labels(stage)
 
 
+def begin_api(stage: str, routes: Iterable[str], kinds: Iterable[str]) -> None:
+    """Show what the API counts, at zero: its routes, and the kinds of commands on holds."""
+    begin(stage)
+    metrics.API_WAITING.labels(stage)
+    for route in routes:
+        metrics.API_SECONDS.labels(route)
+        for status in ("500", "503"):
+            metrics.API_REQUESTS.labels(route, status)
+    for kind in kinds:
+        for outcome in ("applied", "unknown"):
+            metrics.API_COMMANDS.labels(kind, outcome)
+
+
+def begin_webhooks(stage: str) -> None:
+    """Show what the delivery of alerts counts, at zero."""
+    begin(stage)
+    for metric in (metrics.WEBHOOK_ATTEMPT_SECONDS, metrics.WEBHOOK_DELIVERY_SECONDS):
+        metric.labels(stage)
+    for outcome in ("taken", "delivered", "retry", "dead", "gone", "skipped"):
+        metrics.WEBHOOKS.labels(outcome)
+    for answer in ("2xx", "3xx", "4xx", "5xx", "timeout", "connection", "tls", "refused"):
+        metrics.WEBHOOK_ATTEMPTS.labels(answer)
+    for cause in ("exhausted", "overflow", "too_large", "invalid"):
+        metrics.WEBHOOK_DEAD_LETTERS.labels(cause)
+
+
 class Owned:
     """The gauges of the partitions that a worker of `stage` owns; of others it says nothing."""
 

@@ -79,6 +79,17 @@ def test_every_panel_has_data(under_load: Watched) -> None:
     wait_until_data(under_load, wanted)
 
 
+def test_api_and_webhooks_are_seen_at_work(under_load: Watched) -> None:
+    """Their panels show series that begin at zero: so that something is counted is asked apart."""
+    counted = (
+        'drawdown_api_requests_total{route="/v1/check", status="200"}',
+        'drawdown_api_commands_total{kind="place_hold", outcome="applied"}',
+        'drawdown_webhook_deliveries_total{outcome="delivered"}',
+        'drawdown_webhook_attempts_total{answer="2xx"}',
+    )
+    wait_until_data(under_load, {each: f"{each} > 0" for each in counted})
+
+
 def test_every_recorded_series_has_data(under_load: Watched) -> None:
     """But for the share of Redis' memory, which has no limit here."""
     names = {rule["record"] for rule in rules("recording.yaml")} - {"drawdown:redis_memory:ratio"}
