@@ -1,6 +1,8 @@
 """Recording and alerting rules: valid, tested by promtool, and each alert says what to do."""
 
+import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -8,9 +10,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from deploy.settings import HEALTH_PORTS, load_settings
 from tests.deploy.monitoring.prometheus import SHIPPED, binary
 
 HERE: Final = Path(__file__).parent
+COMPOSE: Final = SHIPPED.parent / "compose.yaml"
 RUNBOOK: Final = (SHIPPED.parent / "README.md").read_text()
 CASES: Final = yaml.safe_load((HERE / "rules_test.yaml").read_text())["tests"]
 
@@ -40,6 +44,32 @@ def test_promtool_accepts_the_rules() -> None:
 
 def test_promtool_accepts_the_configuration() -> None:
     promtool("check", "config", str(SHIPPED / "prometheus.yml"))
+
+
+def test_promtool_accepts_the_configuration_of_compose(tmp_path: Path) -> None:
+    """With the rules beside it, as the compose file mounts them; `check config` reads them too."""
+    mounted = re.findall(r"\./(\S+):/etc/prometheus/(\S+):ro", COMPOSE.read_text())
+    for file, name in mounted:
+        shutil.copyfile(COMPOSE.parent / file, tmp_path / name)
+    said = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert f"{len(ALERTS)} rules found" in said
+    assert f"{len(rules('recording.yaml'))} rules found" in said
+
+
+def test_every_process_with_metrics_is_scraped() -> None:
+    """By both configurations, at the ports that it has; compose starts no supervisor."""
+    settings = load_settings()
+    ports = {*HEALTH_PORTS.values(), settings.gateway_port, settings.api_port}
+    here = (SHIPPED / "prometheus.yml").read_text()
+    assert {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", here)} == ports
+    there = yaml.safe_load((SHIPPED.parent / "compose" / "prometheus.yml").read_text())
+    found = set(map(int, re.findall(r"\b\d{4}\b", json.dumps(there["scrape_configs"]))))
+    assert found == ports - {HEALTH_PORTS["supervisor"]}
+
+
+def test_prometheus_of_compose_keeps_exemplars() -> None:
+    service = yaml.safe_load(COMPOSE.read_text())["services"]["prometheus"]
+    assert "--enable-feature=exemplar-storage" in service["command"]
 
 
 def test_promtool_runs_every_case() -> None:
