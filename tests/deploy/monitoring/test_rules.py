@@ -12,6 +12,7 @@ import yaml
 
 from deploy.settings import HEALTH_PORTS, load_settings
 from tests.deploy.monitoring.prometheus import SHIPPED, binary
+from tests.deploy.test_chart import of_kind
 
 HERE: Final = Path(__file__).parent
 COMPOSE: Final = SHIPPED.parent / "compose.yaml"
@@ -102,3 +103,11 @@ def test_every_alert_has_its_paragraph_in_the_runbook(name: str) -> None:
 
 def test_the_runbook_speaks_of_no_other_alert() -> None:
     assert set(re.findall(r"^### (Drawdown\w+)", RUNBOOK, re.MULTILINE)) == set(ALERTS)
+
+
+def test_the_rules_find_the_processes_of_the_chart() -> None:
+    """By their job, which Prometheus' operator takes from this label of the service."""
+    (monitor,) = of_kind("everything", "ServiceMonitor").values()
+    label = monitor["spec"]["jobLabel"]
+    services = of_kind("everything", "Service").values()
+    assert {each["metadata"]["labels"][label] for each in services} == {"drawdown"}
