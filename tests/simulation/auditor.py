@@ -21,8 +21,11 @@ def _audit(logs: Logs) -> Iterator[str]:
     yield from logs.faults
     yield from audit_admission(logs, set(MODELS))
     rating = RatingAudit(logs)
-    ledger = LedgerAudit(logs)
+    ledger = LedgerAudit(logs, rating.events)
     for rated, faults in rating.walk():
+        if faults is None:
+            yield from ledger.before(rated, rating.terms)
+            continue
         yield from faults
         yield from ledger.of(rated, rating.terms)
-    yield from ledger.finish(rating.terms)
+    yield from ledger.finish()

@@ -13,6 +13,7 @@ def command(chance: Random, account: str, name: str, now: int, sent: list[Fields
     """One of the commands, or a further contract or grant."""
     base: Fields = {"id": name, "account": account}
     which = f"g{chance.randint(0, 2)}"
+    vary = terms.beside(chance)
     later = format_instant(now + chance.choice((-HOUR, 0, 5 * HOUR)))
     choices: list[Fields] = [
         terms.grant(chance, account, name, now),
@@ -25,7 +26,7 @@ def command(chance: Random, account: str, name: str, now: int, sent: list[Fields
         {"kind": "purchase", "pack": "pack", "quantity": str(chance.randint(1, 2))} | base,
         {"kind": "settle_overage", "amount": chance.choice(("0.3", "2", "50"))} | base,
         {"kind": "set_seats", "contract": "c1", "seats": chance.randint(0, 3)} | base,
-        {"kind": "top_up_failed", "request": "wallet-1"} | base,
+        {"kind": "top_up_failed", "request": vary.choice(terms.REQUESTS)} | base,
         {
             "kind": "amend_contract",
             "contract": "c1",
@@ -38,7 +39,8 @@ def command(chance: Random, account: str, name: str, now: int, sent: list[Fields
                     {"covers": {"products": ["tokens"]}},
                     {"recurring": None, "fees": None},
                 )
-            ),
+            )
+            | vary.choice(({}, {}, {"limits": [vary.choice(terms.LIMITS)]})),
         }
         | base,
         {

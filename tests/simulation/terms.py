@@ -7,6 +7,7 @@ from schemas.times import DAY, format_instant
 from tests.simulation.clock import HOUR
 
 ACCOUNTS: Final = ("acme", "beta", "corp", "dyne")
+REQUESTS: Final = ("wallet-1", "wallet-1", "wallet-2", "c1-1")
 Fields = dict[str, Any]
 _TIERS: Final = [
     {"up_to": "100", "unit_price": "0.03", "flat": "1"},
@@ -46,6 +47,25 @@ _ROLLOVERS: Final[tuple[Fields | None, ...]] = (
 )
 
 
+_RECURRING: Final[tuple[Fields, ...]] = (
+    {},
+    {},
+    {"priority": 20, "rollover": {"mode": "full", "max_times": 1}},
+    {"products": ["tokens"], "rollover": {"mode": "percent", "percent": "50", "expiry": "P2D"}},
+    {"anchor": "2026-01-31", "expiry": "P10D"},
+)
+_FEES: Final[tuple[Fields, ...]] = ({}, {"cadence": "weekly", "product": "tokens", "amount": "1.3"})
+_TOP_UPS: Final[tuple[Fields, ...]] = (
+    {"threshold": "1", "target": "5", "max_per_period": 2, "timeout": "PT5H"},
+    {"threshold": "2.5", "target": "8", "cooldown": "PT3H", "timeout": "PT6H", "max_failures": 2},
+    {"threshold": "4", "target": "4.5"},
+)
+LIMITS: Final[tuple[Fields, ...]] = (
+    {"id": "w", "by": "account", "amount": "5", "period": "weekly", "products": ["tokens"]},
+    {"id": "m", "by": "team", "amount": "2", "period": "monthly"},
+)
+
+
 def account(chance: Random, name: str, now: int) -> Fields:
     """The account as it is from now on; its time zone never changes."""
     found: Fields = {"kind": "Account", "id": name, "rate_card": "standard"}
@@ -62,8 +82,19 @@ def account(chance: Random, name: str, now: int) -> Fields:
     return found
 
 
+def beside(chance: Random) -> Random:
+    """Chance of its own for what varies within terms: `chance` stays as it is.
+
+    So whether a world has such terms does not depend on which they are.
+    """
+    twin = Random()
+    twin.setstate(chance.getstate())
+    return Random(twin.getrandbits(64))
+
+
 def _terms(chance: Random, name: str) -> Fields:
     found: Fields = {}
+    vary = beside(chance)
     if chance.random() < 0.5:
         found["overage"] = chance.choice(_OVERAGES)
     if chance.random() < 0.25:
@@ -71,19 +102,22 @@ def _terms(chance: Random, name: str) -> Fields:
             {
                 "id": f"r-{name}",
                 "type": chance.choice(("promotional", "prepaid")),
-                "amount": "2",
+                "amount": vary.choice(("2", "0.6")),
                 "cadence": chance.choice(("daily", "weekly", "monthly")),
                 "expiry": chance.choice(("end_of_period", "PT30H")),
             }
+            | vary.choice(_RECURRING)
         ]
     if chance.random() < 0.15:
         fee = {"id": f"f-{name}", "product": "calls", "amount": "0.5", "cadence": "daily"}
-        found["fees"] = [fee]
-    if chance.random() < 0.15:
-        found["top_up"] = {"threshold": "1", "target": "5", "max_per_period": 2, "timeout": "PT5H"}
+        found["fees"] = [fee | vary.choice(_FEES)]
+    if chance.random() < 0.15 or vary.random() < 0.15:
+        found["top_up"] = vary.choice(_TOP_UPS)
     if chance.random() < 0.2:
         by = chance.choice(("account", "team"))
         found["limits"] = [{"id": "l", "by": by, "amount": "3", "period": "daily"}]
+    if vary.random() < 0.15:
+        found["limits"] = [*found.get("limits", ()), vary.choice(LIMITS)]
     return found
 
 
@@ -100,6 +134,8 @@ def _rule(chance: Random, name: str) -> Fields:
     rule: Fields = {"id": name, "measure": measure, "thresholds": thresholds}
     if chance.random() < 0.2:
         rule["at_most_daily"] = True
+    elif beside(chance).random() < 0.15:
+        rule["products"] = ["tokens"]
     return rule
 
 
@@ -133,10 +169,10 @@ def contract(chance: Random, account: str, name: str, now: int) -> Fields:
         ]
     if name == "c2" and chance.random() < 0.6:
         found["renews"] = "c1"
-    if chance.random() < 0.3:
+    if chance.random() < 0.5:
         found["alerts"] = [_rule(chance, "k")]
     found |= _terms(chance, f"{account}-{name}")
-    for rule in found.get("recurring", ()):
+    for rule in (*found.get("recurring", ()), *found.get("fees", ())):
         rule["per_seat"] = chance.random() < 0.5
     return found
 
@@ -178,5 +214,5 @@ def grant(chance: Random, account: str, name: str, now: int) -> Fields:
     if chance.random() < 0.15:
         found["funding"] = "pending"
     if chance.random() < 0.1:
-        found["request"] = "wallet-1"
+        found["request"] = beside(chance).choice(REQUESTS)
     return found

@@ -1,17 +1,17 @@
 """Which grants pay for a line, in which order (credits.md section 4).
 
-Of the grants whose terms a document tells, each pair is held against the burn policy: what comes
-later is touched only when what comes first has nothing more to give, and overage comes last of all.
+Each pair of grants is held against the burn policy: what comes later is touched only when what
+comes first has nothing more to give, and overage comes last of all.
 """
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-from schemas.times import parse_instant
 from tests.simulation.audit.holding import Held, Holdings
+from tests.simulation.audit.lives import Life, Lives
 from tests.simulation.audit.reading import Row
-from tests.simulation.audit.terms import Fields, Terms
+from tests.simulation.audit.terms import Terms
 
 _DEFAULT: Final = (
     "priority",
@@ -26,7 +26,7 @@ _NEVER: Final = 1 << 62
 
 
 def audit_burning(
-    line: Row, postings: Sequence[Row], holdings: Holdings, terms: Terms
+    line: Row, postings: Sequence[Row], holdings: Holdings, lives: Lives, terms: Terms
 ) -> Iterator[str]:
     """Faults in how a line of cost above 0 was paid; `holdings` are those just before it."""
     account = line["account"]
@@ -35,14 +35,14 @@ def audit_burning(
     graces = terms.graces[account]
     candidates = []
     for name, held in holdings.of[account].items():
-        grant = terms.told(account, name)
-        if grant is None:
+        life = lives.of[account].get(name)
+        if life is None:  # it was issued by nothing, and that was said
             continue
-        able = _spendable(line, name, grant, held, terms)
+        able = _spendable(line, life, held, terms)
         if drawn.get(name, 0) > able:
             yield f"{name} pays {drawn[name]}, it may {able}"
         surely = held.ended is None or len(graces) == 1
-        candidates.append((_key(grant, held, line, terms), name, able, surely))
+        candidates.append((_key(life, held, line, terms), name, able, surely))
     candidates.sort(key=lambda each: (each[0], each[1]))
     short: list[str] = []
     for _, name, able, surely in candidates:
@@ -54,22 +54,20 @@ def audit_burning(
         yield f"it owes, and {short} could pay"
 
 
-def able_at_least(line: Row, holdings: Holdings, terms: Terms) -> Fraction:
-    """What the grants whose terms a document tells can pay for a line; others may add to it."""
+def able_at_least(line: Row, holdings: Holdings, lives: Lives, terms: Terms) -> Fraction:
+    """What the grants that have not ended can pay for a line; others may add to it."""
     able = Fraction(0)
     for name, held in holdings.of[line["account"]].items():
-        grant = terms.told(line["account"], name)
-        if grant is not None and held.ended is None:
-            able += _spendable(line, name, grant, held, terms)
+        if held.ended is None:
+            able += _spendable(line, lives.of[line["account"]][name], held, terms)
     return able
 
 
-def _spendable(line: Row, name: str, grant: Fields, held: Held, terms: Terms) -> Fraction:
+def _spendable(line: Row, life: Life, held: Held, terms: Terms) -> Fraction:
     """At event time; what has expired, while the account's grace lasts."""
-    time, expires = line["time"], grant.get("expires_at")
-    end = _NEVER if expires is None else parse_instant(expires)
-    scope = (line["account"], line["product"], line["contract"], time)
-    if time >= end or not terms.may_pay(name, *scope):
+    time, end = line["time"], _NEVER if life.stops is None else life.stops
+    waits = life.pending or life.closed or time < life.root_begins
+    if waits or time >= end or not life.pays(terms, line["product"], line["contract"]):
         return Fraction(0)
     if held.ended is None:
         return held.free
@@ -79,32 +77,32 @@ def _spendable(line: Row, name: str, grant: Fields, held: Held, terms: Terms) ->
     return held.expired
 
 
-def _key(grant: Fields, held: Held, line: Row, terms: Terms) -> list[Any]:
+def _key(life: Life, held: Held, line: Row, terms: Terms) -> list[Any]:
     policy = None
     if line["contract"] is not None:
         revision = terms.contracts[line["account"], line["contract"]].at(line["time"])[1]
         policy = revision.get("burn_policy")
     policy = policy or terms.accounts[line["account"]].get("burn_policy") or _DEFAULT
-    return [_by(name, grant, held) for name in policy]
+    return [_by(name, life, held) for name in policy]
 
 
-def _by(name: str, grant: Fields, held: Held) -> Any:
+def _by(name: str, life: Life, held: Held) -> Any:
     """What one key of a burn policy compares, lowest first."""
+    grant = life.terms
     cost = grant.get("cost") or {}
-    basis = Fraction(cost.get("amount", 0)) / held.issued if held.issued else Fraction(0)
-    expires = grant.get("expires_at")
+    basis = life.basis(held)
     if name == "specificity":
         products, tags = grant.get("products"), grant.get("tags")
         return (0, len(products)) if products else (1, len(tags)) if tags else (2, 0)
     found: dict[str, Any] = {
         "priority": grant.get("priority", 50),
-        "contract_first": grant.get("contract") is None,
-        "wallet_first": grant.get("contract") is not None,
+        "contract_first": life.contract is None,
+        "wallet_first": life.contract is not None,
         "promotional_first": grant["type"] != "promotional",
         "prepaid_first": grant["type"] != "prepaid",
-        "rolled_over_first": True,  # what a document tells was never rolled
-        "expires_at": _NEVER if expires is None else parse_instant(expires),
-        "effective_at": parse_instant(grant["effective_at"]),
+        "rolled_over_first": life.times == 0,
+        "expires_at": _NEVER if life.stops is None else life.stops,
+        "effective_at": life.root_begins,
         "cost_basis": (cost.get("currency", ""), basis),
         "-cost_basis": (not cost, cost.get("currency", ""), -basis),
         "issued_at": held.number,

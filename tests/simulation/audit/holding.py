@@ -1,13 +1,11 @@
-"""What each grant holds at each posting, and which of them count as active (credits.md 6, 7)."""
+"""What each grant holds at each posting (credits.md section 6)."""
 
 from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from schemas.times import parse_instant
 from tests.simulation.audit.reading import Row
-from tests.simulation.audit.terms import Terms
 
 ADDS: Final = {"issued", "adjusted", "received"}
 TAKES: Final = {"consumed", "repaid", "expired", "rolled_over", "voided", "refunded"}
@@ -67,11 +65,11 @@ class Held:
 
 
 class Holdings:
-    """All grants by account, as of the postings applied so far; `rose`: who has got credits."""
+    """All grants by account, as of the postings applied so far; `rose`: those that got credits."""
 
     def __init__(self) -> None:
         self.of: dict[str, dict[str, Held]] = defaultdict(dict)
-        self.rose: set[str] = set()
+        self.rose: set[tuple[str, str]] = set()
 
     def post(self, row: Row) -> None:
         """One posting of a grant, the next in the ledger."""
@@ -79,24 +77,4 @@ class Holdings:
         held = grants.setdefault(row["grant"], Held(len(grants)))
         held.post(row["posting"], Fraction(row["amount"]))
         if (row["posting"] in ADDS | {"released"}) == (row["amount"] > 0):
-            self.rose.add(row["account"])
-
-    def began(self, account: str, since: int, clock: int, terms: Terms) -> bool:
-        """Whether a grant has become effective after `since`, be it ended by now."""
-        return any(
-            since < effective_from(terms, account, name) <= clock for name in self.of[account]
-        )
-
-    def active(self, account: str, clock: int, terms: Terms) -> list[Held]:
-        """The grants that count as active at journal time; `terms.plain` must hold for them."""
-        return [
-            held
-            for name, held in self.of[account].items()
-            if held.ended is None and effective_from(terms, account, name) <= clock
-        ]
-
-
-def effective_from(terms: Terms, account: str, grant: str) -> int:
-    """When a grant becomes effective: as its document says; others are as they are issued."""
-    known = terms.grants.get((account, grant), ())
-    return max((parse_instant(each["effective_at"]) for each in known), default=0)
+            self.rose.add((row["account"], row["grant"]))

@@ -2,18 +2,20 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import islice
 from typing import Any, Final
 
 from schemas.frames import RatedKind
 from tests.simulation.audit.burning import audit_burning
+from tests.simulation.audit.course import ACTS, Course, document_of
 from tests.simulation.audit.holding import BEGINS, Held, Holdings
+from tests.simulation.audit.limiting import Events
 from tests.simulation.audit.prices import rounded
 from tests.simulation.audit.reading import Logs, Row
 from tests.simulation.audit.reserving import Reserving
 from tests.simulation.audit.returning import Tallies
-from tests.simulation.audit.rolling import audit_rolling
 from tests.simulation.audit.telling import Told
 from tests.simulation.audit.terms import Terms
 
@@ -27,23 +29,35 @@ Grant = tuple[str, str]
 class LedgerAudit:
     """Postings as they come; `of` takes the rated rows of one journal row after another."""
 
-    def __init__(self, logs: Logs) -> None:
+    def __init__(self, logs: Logs, events: Events) -> None:
         self._logs = logs
         self._multiplied: set[str] = set()
         self._holdings = Holdings()
         self._told = Told(logs.alerts)
         self._tallies = Tallies()
         self._holds = Reserving()
+        self._course = Course(events)
         self._next = 0
         self._paid: dict[tuple[int, int, int], list[Row]] = defaultdict(list)
         for row in logs.ledger:
             place = (row["journal_offset"], row["row"], row["ordinal"] >> ORDINAL_BITS)
             self._paid[place].append(row)
 
+    def before(self, rated: Sequence[Row], terms: Terms) -> Iterator[str]:
+        """What was due before the rated rows of a journal row, whose terms are not yet applied."""
+        acts = (row for row in rated if row["kind"] in ACTS)
+        for row in islice(acts, 1):
+            place = (row["journal_offset"], row["row"], row["ordinal"])
+            postings = self._paid.get(place, [])
+            yield from (f"{place}: {fault}" for fault in self._course.before(row, postings, terms))
+
     def of(self, rated: Iterable[Row], terms: Terms) -> Iterator[str]:
         """What each rated row did: how a line was paid, what was to be told after it."""
         for row in rated:
             place = (row["journal_offset"], row["row"], row["ordinal"])
+            document, postings = document_of(row), self._paid.get(place, [])
+            faults = self._course.of(row, postings, document, terms)
+            yield from (f"{place}: {fault}" for fault in faults)
             if row["kind"] == RatedKind.LINE:
                 yield from self._paying(place, row, terms)
             yield from (f"{place}: {fault}" for fault in self._reserving(place, row, terms))
@@ -52,7 +66,9 @@ class LedgerAudit:
                 touched.add(row["account"])
             touched |= self._told.accounts(place)
             for account in sorted(touched):
-                yield from self._told.check(place, account, row["at"], self._holdings, terms)
+                yield from self._told.check(
+                    place, account, row["at"], self._holdings, self._course.lives, terms
+                )
 
     def _post_before(self, place: tuple[int, int, int]) -> set[str]:
         """Apply the postings up to a place in the ledger; the accounts that they were of."""
@@ -82,20 +98,22 @@ class LedgerAudit:
         yield from (f"{place} {fault}" for fault in self._line(line, postings, terms))
         if line["cost"] > 0:
             self._post_before((*place[:2], postings[0]["ordinal"]))
-            faults = audit_burning(line, postings, self._holdings, terms)
+            lives = self._course.lives
+            faults = audit_burning(line, postings, self._holdings, lives, terms)
             yield from (f"{place} {line['account']}: {fault}" for fault in faults)
         yield from (f"{place}: {fault}" for fault in self._tallies.of(line, postings))
 
     def _reserving(self, place: tuple[int, int, int], row: Row, terms: Terms) -> Iterator[str]:
         """Holds end, and then one may be placed."""
         postings = self._paid.get(place, [])
-        document = {} if row["kind"] != RatedKind.DOCUMENT else json.loads(row["data"])
+        document = document_of(row)
         yield from self._holds.ends(row, postings, document)
         if document.get("kind") == "place_hold":
             held = [posting for posting in postings if posting["posting"] == "held"]
             until = held[0]["ordinal"] if held else place[2] + 1 << ORDINAL_BITS
             self._post_before((*place[:2], until))
-            yield from self._holds.placed(row, held, document, self._holdings, terms)
+            lives = self._course.lives
+            yield from self._holds.placed(row, held, document, self._holdings, lives, terms)
 
     def _line(self, line: Row, postings: list[Row], terms: Terms) -> Iterator[str]:
         cost = Fraction(line["cost"])
@@ -103,10 +121,6 @@ class LedgerAudit:
         owed = [Fraction(row["amount"]) for row in postings if row["posting"] == "overage"]
         if any(row["cost"] != line["cost"] for row in postings):
             yield f"postings of another cost than {line['cost']}"
-        agreed = _overage(line, terms)
-        denied = {bool(row["unauthorised"]) for row in postings}
-        if cost > 0 and agreed is not None and denied != {bool(any(owed)) and agreed == "block"}:
-            yield f"it is unauthorised: {denied}, where overage is {agreed}"
         times = _multiplier(line, terms)
         if times != 1:
             self._multiplied.add(line["account"])
@@ -116,17 +130,13 @@ class LedgerAudit:
             yield f"cost {cost} is paid {paid} and owed {owed}, times {times}"
         if cost > 0 and any(Fraction(row["amount"]) < 0 for row in postings):
             yield f"a line of cost {cost} returns credits"
-        for row in postings:
-            scope = (line["account"], line["product"], line["contract"], line["time"])
-            if row["grant"] and row["amount"] > 0 and not terms.may_pay(row["grant"], *scope):
-                yield f"{row['grant']} pays for {scope}"
 
-    def finish(self, terms: Terms) -> Iterator[str]:
-        """What is to be seen only of the whole ledger, and of the alerts; `terms` are the last."""
-        yield from self._grants(terms)
+    def finish(self) -> Iterator[str]:
+        """What is to be seen only of the whole ledger, and of the alerts."""
+        yield from self._grants()
         yield from self._alerts()
 
-    def _grants(self, terms: Terms) -> Iterator[str]:
+    def _grants(self) -> Iterator[str]:
         """Each grant's postings in order; what rolls over in an account is received in it."""
         ends = {_step(row): row["ordinal"] for row in self._logs.ledger if row["grant"]}
         grants: dict[Grant, Held] = {}
@@ -141,7 +151,6 @@ class LedgerAudit:
             if (posting in BEGINS) == (grant in grants):
                 yield f"I3: {grant} {posting}, begun: {grant in grants}"
             held = grants.setdefault(grant, Held())
-            yield from audit_rolling(row, held, terms)
             held.post(posting, amount)
             rolled[row["account"]] += {"rolled_over": -amount, "received": amount}.get(posting, 0)
             # What is adjusted after its end leaves at once: only the whole step must be sound.
@@ -163,17 +172,9 @@ class LedgerAudit:
                 yield f"I6: the alert {event['id']} says {said[event['id']]!r} and {value!r}"
             what = json.dumps({**event, "id": None}, sort_keys=True)
             names[what].add(event["id"])
-        yield from _named_once(names, [json.loads(value) for value in said.values()])
-        issued = Counter(
-            (event["subject"], event["data"]["grant"])
-            for event in map(json.loads, said.values())
-            if event["type"] == "credits.grant.issued"
-        )
-        begun = Counter(
-            (row["account"], row["grant"]) for row in self._logs.ledger if row["posting"] in BEGINS
-        )
-        if issued != begun:
-            yield f"I6: told as issued {issued - begun}, not told {begun - issued}"
+        events = [json.loads(value) for value in said.values()]
+        yield from _named_once(names, events)
+        yield from self._course.finish(events)
         started = Counter(
             (event["subject"], event["data"].get("contract"))
             for event in map(json.loads, said.values())
@@ -227,10 +228,3 @@ def _of_line(line: Row, terms: Terms) -> dict[str, Any]:
 
 def _multiplier(line: Row, terms: Terms) -> Fraction:
     return Fraction(str((_of_line(line, terms).get("overage") or {}).get("multiplier") or "1"))
-
-
-def _overage(line: Row, terms: Terms) -> str | None:
-    """The mode where the line alone tells whether it is denied: no limit, no cap, no grace."""
-    held = _of_line(line, terms)
-    mode: str = (held.get("overage") or {}).get("mode") or "allow"
-    return mode if mode in {"allow", "block"} and not held.get("limits") else None

@@ -27,7 +27,7 @@ class RatingAudit:
         self._logs = logs
         self.terms = Terms()
         self.clock = 0
-        self._events: dict[tuple[str, str, str], Fields] = {}
+        self.events: dict[tuple[str, str, str], Fields] = {}
         self._counted: dict[Key, Fraction] = defaultdict(Fraction)
         self._most: dict[Key, Fraction] = defaultdict(Fraction)
         self._seen: dict[Key, set[str]] = defaultdict(set)
@@ -36,14 +36,18 @@ class RatingAudit:
         for row in logs.rated:
             self._by_place[row["journal_offset"], row["row"]].append(row)
 
-    def walk(self) -> Iterator[tuple[list[Row], list[str]]]:
-        """The rated rows of each journal row, and what is wrong with them."""
+    def walk(self) -> Iterator[tuple[list[Row], list[str] | None]]:
+        """The rated rows of each journal row, and what is wrong with them.
+
+        Each first with None, while `terms` are still those before it.
+        """
         places = {(row["journal_offset"], row["row"]) for row in self._logs.journal}
         if stray := set(self._by_place) - places:
             yield [], [f"I1: rated rows of no journal row: {sorted(stray)}"]
         for row in self._logs.journal:
             place = (row["journal_offset"], row["row"])
             rated = self._by_place.get(place, [])
+            yield rated, None
             self.clock = max(self.clock, row["received_at"])
             faults = [f"{place} {fault}" for fault in self._row(row, rated)]
             if any(found["at"] != self.clock for found in rated):
@@ -60,7 +64,7 @@ class RatingAudit:
         elif row["kind"] == JournalKind.USAGE:
             event = self._event_of(row)
             key = (event["subject"], event["source"], event["id"])
-            self._events[key] = event
+            self.events[key] = event
             for product in (None, *self.terms.products):
                 self._ended.pop((*key, product), None)  # a window later it is another event
             yield from self._ending(event, rated, None)
@@ -93,7 +97,7 @@ class RatingAudit:
                 yield f"I1: {document} is of no usage"
                 return
             known = (event["subject"], event["source"], event["id"])
-            self._events.setdefault(known, event)
+            self.events.setdefault(known, event)
             if kind == "backfill":
                 yield from self._ending(event, rated, None)
             else:
@@ -105,7 +109,7 @@ class RatingAudit:
         if document["kind"] == "backfill":
             event: Fields = json.loads(document["event"])
             return event
-        return self._events.get((document["account"], document["source"], document["event"]))
+        return self.events.get((document["account"], document["source"], document["event"]))
 
     def _ending(self, event: Fields, rated: list[Row], only: set[str] | None) -> Iterator[str]:
         """An event ends in lines and unrated rows, one for each product, or is refused."""

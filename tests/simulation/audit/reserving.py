@@ -6,13 +6,13 @@ from fractions import Fraction
 from typing import Any, Final
 
 from schemas.frames import RatedKind
-from schemas.times import DAY, SECOND, format_instant
+from schemas.times import DAY, format_instant
 from tests.simulation.audit.burning import able_at_least, audit_burning
 from tests.simulation.audit.holding import Holdings
+from tests.simulation.audit.lives import Lives
 from tests.simulation.audit.reading import Row
-from tests.simulation.audit.terms import Fields, Terms
+from tests.simulation.audit.terms import Fields, Terms, span
 
-_UNITS: Final = {"S": SECOND, "M": 60 * SECOND, "H": 3_600 * SECOND}
 _ENDING: Final = {"capture_hold", "release_hold"}
 _ACTS: Final = {int(RatedKind.LINE), int(RatedKind.TICK), int(RatedKind.DOCUMENT)}
 Name = tuple[str, str]
@@ -75,7 +75,13 @@ class Reserving:
             yield from _captured(hold, name, captured, document)
 
     def placed(
-        self, rated: Row, held: Sequence[Row], document: Fields, holdings: Holdings, terms: Terms
+        self,
+        rated: Row,
+        held: Sequence[Row],
+        document: Fields,
+        holdings: Holdings,
+        lives: Lives,
+        terms: Terms,
     ) -> Iterator[str]:
         """A hold that is asked for holds all of its amount as a line would, or nothing."""
         name, at = (document["account"], document["id"]), rated["at"]
@@ -95,7 +101,7 @@ class Reserving:
         }
         known = name in self.open or at < self.ended.get(name, at - DAY) + DAY
         if not held:
-            if not known and able_at_least(line, holdings, terms) >= amount:
+            if not known and able_at_least(line, holdings, lives, terms) >= amount:
                 yield f"hold {name} of {amount} is refused, there is as much"
             return
         if known:
@@ -103,8 +109,9 @@ class Reserving:
         slices = {row["grant"]: Fraction(row["amount"]) for row in held}
         if sum(slices.values()) != amount or {row["reference"] for row in held} != {name[1]}:
             yield f"hold {name} of {amount} holds {slices}"
-        yield from (f"hold {name}: {fault}" for fault in audit_burning(line, held, holdings, terms))
-        ends = at + _span(document.get("expires_in", "PT15M"))
+        faults = audit_burning(line, held, holdings, lives, terms)
+        yield from (f"hold {name}: {fault}" for fault in faults)
+        ends = at + span(document.get("expires_in", "PT15M"))
         self.open[name] = _Hold(slices, document["product"], contract, at, ends)
 
 
@@ -124,10 +131,3 @@ def _captured(hold: _Hold, name: Name, rows: list[Row], document: Fields) -> Ite
         fields = ("id", "product", "contract", "time", "cost", "quantity", "unauthorised")
         if tuple(row[field] for field in fields) != told:
             yield f"is captured as a line of {[row[field] for field in fields]}, expected {told}"
-
-
-def _span(text: str) -> int:
-    """The length of the durations that traffic has: `P2D`, `PT3H`."""
-    if text.startswith("PT"):
-        return int(text[2:-1]) * _UNITS[text[-1]]
-    return int(text[1:-1]) * DAY

@@ -3,20 +3,22 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from schemas.times import parse_instant
+from schemas.times import DAY, SECOND, parse_instant
 from tests.simulation.audit.periods import period_start
 
 Fields = dict[str, Any]
+_UNITS: Final = {"S": SECOND, "M": 60 * SECOND, "H": 3_600 * SECOND}
 
 
 @dataclass
 class Contract:
-    """Its revisions, each from an instant on, and when it was terminated."""
+    """Its revisions, each from an instant on, and when and how it was terminated."""
 
     revisions: list[tuple[int, Fields]]
     stopped: int | None = None
+    policy: str | None = None
 
     def at(self, time: int) -> tuple[int, Fields]:
         """The revision in force at event time, with its number (0 first)."""
@@ -35,86 +37,57 @@ class Terms:
     cards: dict[str, Fields] = field(default_factory=dict)
     accounts: dict[str, Fields] = field(default_factory=dict)
     contracts: dict[tuple[str, str], Contract] = field(default_factory=dict)
-    grants: dict[tuple[str, str], list[Fields]] = field(default_factory=dict)
-    """Every content that was applied under an id; balances keep the first that they can take."""
+    packs: dict[str, Fields] = field(default_factory=dict)
+    seats: dict[tuple[str, str], int] = field(default_factory=dict)
     graces: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Every late_grace that an account had."""
 
     def apply(self, document: Fields, clock: int) -> None:
         """A document that was accepted at journal time `clock`."""
-        account = document.get("account")
         match document["kind"]:
             case "Product":
                 self.products[document["id"]] = document
             case "RateCard":
                 self.cards[document["id"]] = document
+            case "Pack":
+                self.packs[document["id"]] = document
             case "Account":
                 self.accounts[document["id"]] = document
                 self.graces[document["id"]].add(document.get("late_grace", "PT48H"))
             case "Contract":
-                start = parse_instant(document["starts_at"])
-                self.contracts[str(account), document["id"]] = Contract([(start, document)])
-                for grant in document.get("grants", ()):
-                    own = {"effective_at": document["starts_at"], "contract": document["id"]}
-                    self._granted(str(account), own | grant)
-            case "Grant":
-                self._granted(str(account), document)
+                start, key = parse_instant(document["starts_at"]), _contract(document, "id")
+                self.contracts[key] = Contract([(start, document)])
+                self.seats[key] = document.get("seats", 1)
+            case _ if (key := _contract(document, "contract")) in self.contracts:
+                self._change(key, document, clock)
+
+    def _change(self, key: tuple[str, str], document: Fields, clock: int) -> None:
+        """A command that changes a contract which is there."""
+        held = self.contracts[key]
+        match document["kind"]:
+            case "set_seats":
+                self.seats[key] = document["seats"]
             case "amend_contract":
-                held = self.contracts[str(account), document["contract"]]
                 changed = merged(held.revisions[-1][1], document["changes"])
                 held.revisions.append((parse_instant(document["effective_at"]), changed))
-            case "terminate_contract":
-                held = self.contracts[str(account), document["contract"]]
-                if held.stopped is None:  # the first stands
-                    held.stopped = max(parse_instant(document["at"]), clock)
+            case "terminate_contract" if held.stopped is None:  # the first stands
+                held.stopped = max(parse_instant(document["at"]), clock)
+                held.policy = document["policy"]
 
-    def _granted(self, account: str, grant: Fields) -> None:
-        known = self.grants.setdefault((account, grant["id"]), [])
-        if grant not in known:
-            known.append(grant)
+    def now(self, account: str, contract: str | None, clock: int) -> Fields:
+        """The terms at journal time: the contract's revision in force, or the account."""
+        if contract is None:
+            return self.accounts[account]
+        return self.contracts[account, contract].at(clock)[1]
 
-    def told(self, account: str, grant: str) -> Fields | None:
-        """The terms of a grant, where one document told them and nothing may have changed them."""
-        known = self.grants.get((account, grant), [])
-        if len(known) != 1 or known[0].get("funding") == "pending":
+    def end(self, account: str, contract: str | None, at: int) -> int | None:
+        """When a contract ends, as was known of the revision in force `at`; None: it does not."""
+        if contract is None:
             return None
-        owner = self.contracts.get((account, known[0].get("contract", "")))
-        ends = owner is not None and (
-            owner.stopped is not None or any(terms.get("ends_at") for _, terms in owner.revisions)
-        )
-        return None if ends else known[0]
-
-    def plain(self, account: str) -> bool:
-        """Whether the ledger alone tells which grants of the account are active.
-
-        Not where one waits for its funding, a contract was terminated, or ids were given twice.
-        """
-        grants = [known for (of, _), known in self.grants.items() if of == account]
-        contracts = [held for (of, _), held in self.contracts.items() if of == account]
-        return all(
-            len(known) == 1 and known[0].get("funding") != "pending" for known in grants
-        ) and all(held.stopped is None for held in contracts)
-
-    def may_pay(
-        self, grant: str, account: str, product: str, contract: str | None, at: int
-    ) -> bool:
-        """Whether credits of a grant may pay for a line at event time; unknown ones may."""
-        known = self.grants.get((account, grant), [])
-        if len(known) != 1:  # rolled over, recurring, bought, or in conflict
-            return True
-        terms = known[0]
-        expires = terms.get("expires_at")
-        if at < parse_instant(terms["effective_at"]) or (expires and at >= parse_instant(expires)):
-            return False
-        products, tags = terms.get("products") or (), terms.get("tags") or ()
-        of = self.products[product].get("tags", ())
-        if (products or tags) and product not in products and not set(of) & set(tags):
-            return False
-        owner = terms.get("contract")
-        if owner in {None, contract}:
-            return True
-        held = self.contracts.get((account, owner))
-        return held is None or held.stopped is not None  # to_account makes it anybody's
+        held = self.contracts[account, contract]
+        ends = held.at(at)[1].get("ends_at")
+        known = [held.stopped, None if ends is None else parse_instant(ends)]
+        return min((end for end in known if end is not None), default=None)
 
     def meters(self, event: Fields) -> Iterator[Fields]:
         """The products that meter an event, in the order of first application."""
@@ -158,6 +131,17 @@ class Terms:
         if contract is not None:
             billing = self.contracts[account, contract].at(time)[1].get("billing")
         return period_start(time, held.get("time_zone", "UTC"), billing)
+
+
+def _contract(document: Fields, name: str) -> tuple[str, str]:
+    """Which contract a document is of."""
+    return document.get("account", ""), document.get(name, "")
+
+
+def span(text: str) -> int:
+    """Microseconds of an exact duration, or of days, as the traffic has them: `PT5M`, `P2D`."""
+    count, unit = int(text.strip("PTSMHD")), text[-1]
+    return count * (_UNITS[unit] if text.startswith("PT") else DAY)
 
 
 def matches(match: Fields, event: Fields) -> bool:
