@@ -5,13 +5,8 @@ something after a crash. What is taken out of the domain is wrong each time that
 that a replay agrees with it: only the auditor can tell.
 """
 
-import inspect
-import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from types import FunctionType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import polars as pl
 
@@ -25,71 +20,19 @@ from projections.balances import (
     burn,
     drawing,
     due,
-    endings,
     holds,
     lifecycle,
-    limits,
     measures,
-    new,
-    overage,
-    periodic,
     reference,
-    top_up,
 )
 from projections.balances import stage as balances
 from projections.balances.columnar import fold
 from projections.fold import outbox, position, stage
 from schemas.frames import CREDITS
-from tests.protocol.mutation import replaced
 from tests.protocol.test_position import JOURNAL_GAP, JOURNAL_UNSEEN, OUTPUT_UNSEEN
 from tests.simulation.run import Change
-from tests.simulation.world import World
-
-
-def without(clause: str) -> Change:
-    """A Redis whose scripts lack a clause."""
-
-    @contextmanager
-    def change(world: World) -> Iterator[None]:
-        world.state.without = frozenset({clause})
-        yield
-
-    return change
-
-
-def altered(function: Callable[..., Any], line: str, by: str) -> Change:
-    """A function in which `line` reads `by`, for all who have imported it."""
-    changed = cast("FunctionType", function)
-    source = replaced(textwrap.dedent(inspect.getsource(changed)), line, by)
-    made: dict[str, Any] = {}
-    exec(source, changed.__globals__, made)
-    code = made[changed.__name__].__code__
-
-    @contextmanager
-    def change(_world: World) -> Iterator[None]:
-        kept, changed.__code__ = changed.__code__, code
-        try:
-            yield
-        finally:
-            changed.__code__ = kept
-
-    return change
-
-
-def replacing(module: Any, name: str, by: Any) -> Change:
-    """Another thing by that name in a module."""
-
-    @contextmanager
-    def change(_world: World) -> Iterator[None]:
-        kept = getattr(module, name)
-        setattr(module, name, by)
-        try:
-            yield
-        finally:
-            setattr(module, name, kept)
-
-    return change
-
+from tests.simulation.sabotage_terms import TERMS
+from tests.simulation.spoiling import altered, replacing, silent_about, without
 
 PROTOCOL: Final[dict[str, Change]] = {
     "a claim names its owner": without("claims name owners"),
@@ -136,17 +79,6 @@ def forgetful(batch: Any, books: Any) -> Any:
     """Balances whose ledger lacks the last posting of a batch."""
     folded = fold(batch, books)
     return replace(folded, ledger=folded.ledger.head(max(0, folded.ledger.height - 1)))
-
-
-def silent_about(kind: str) -> Change:
-    """Balances that do not tell of something."""
-
-    def silent(batch: Any, books: Any) -> Any:
-        folded = fold(batch, books)
-        told = [alert for alert in folded.alerts if not alert.type.startswith(kind)]
-        return replace(folded, alerts=told)
-
-    return replacing(balances, "fold", silent)
 
 
 DOMAIN: Final[dict[str, Change]] = {
@@ -212,104 +144,7 @@ DOMAIN: Final[dict[str, Change]] = {
     "what a hold frees follows its grant": altered(
         holds._end, "follow(row, grant, amount - taken, step)", "pass"
     ),
-    "a limit denies": altered(
-        limits.Use.passed_by, "self.used + cost > self.limit.amount.units", "False"
-    ),
-    "a limit lets its last credit through": altered(
-        limits.Use.passed_by, "self.used + cost >", "self.used + cost >="
-    ),
-    "a limit is by its period": altered(
-        limits.limits_of, "period_at(time, limit.period, None, zone)", "(0, 0)"
-    ),
-    "a limit is of its products": altered(limits.limits_of, "limit.products is not None", "False"),
-    "what returns leaves its limit": altered(
-        limits.count, "limit_row.used += cost", "limit_row.used += max(cost, 0)"
-    ),
-    "a limit that is reached is told": silent_about("credits.limit.reached"),
-    "a limit is reached once": altered(limits.count, "and not limit_row.reached", ""),
-    "a cap denies": altered(authorise._denial, "scope.overage + owed > cap", "False"),
-    "a cap is of what was funded": altered(
-        lifecycle._begin, "row.scopes[terms.contract or WALLET].issued += grant.issued", "pass"
-    ),
-    "a cap that is reached is told": silent_about("credits.overage.capped"),
-    "a cap is reached once": altered(overage.evaluate_cap, "and not counted.capped", ""),
-    "grace ends": altered(authorise._denial, 'return "grace" if', "return None if"),
-    "what a period added is told": silent_about("credits.overage.due"),
-    "what a period added is net": altered(
-        overage.move, "counted.added += amount", "counted.added += max(amount, 0)"
-    ),
-    "a top-up is asked for": silent_about("credits.topup.requested"),
-    "a top-up asks for what lacks": altered(
-        top_up.request_where_due, "rule.target - available_in(row, scope)", "rule.target"
-    ),
-    "a top-up cools down": altered(
-        top_up.request_where_due, "step.now.at + rule.cooldown", "step.now.at"
-    ),
-    "a top-up times out": altered(
-        top_up.timeout_at, "state is None or state.request is None", "True"
-    ),
-    "a failure backs off": altered(
-        top_up.fail, "max(state.ready_at, step.now.at + wait)", "state.ready_at"
-    ),
-    "only so many failures": altered(top_up.ready_at, "or state.failures >= rule.max_failures", ""),
-    "only so many requests a period": altered(
-        top_up.ready_at, "state.used >= rule.max_per_period", "False"
-    ),
-    "a grant answers its request": altered(
-        top_up.answered, "grant.terms.request is not None and", "False and"
-    ),
-    "an expiry is told": silent_about("credits.grant.expired"),
-    "what rolls over is told": silent_about("credits.grant.rolled_over"),
-    "a void is told": silent_about("credits.grant.voided"),
-    "a refund is told": silent_about("credits.grant.refunded"),
-    "a grant rolls over so often": altered(
-        lifecycle._roll_over, "terms.times >= rollover.max_times", "False"
-    ),
-    "what rolls over lives for its own time": altered(
-        lifecycle._rolled_end, "rollover.expiry is None", "True"
-    ),
-    "a recurring grant ends with its period": altered(
-        new.of_rule,
-        "next_start(start, rule.cadence, rule.anchor or terms.anchor, zone)",
-        "None",
-    ),
-    "a recurring grant is by seats": altered(new.of_rule, "(seats if rule.per_seat else 1)", "1"),
-    "a rule has its own anchor": altered(periodic._anchor, "rule.anchor or", ""),
-    "a rule ends with its contract": altered(periodic._runs_at, "end is None or at < end", "True"),
-    "no period has two of a rule": altered(
-        periodic.start_cursors, "last is not None and start <= last", "False"
-    ),
-    "a fee is by seats": altered(periodic.draw_fee, "seats if fee.per_seat else 1", "1"),
-    "a contract is depleted": altered(
-        measures.evaluate,
-        "counted.above_zero and available == 0",
-        "counted.above_zero and available == 0 and scope == ACCOUNT",
-    ),
-    "a contract's rules are of its own grants": altered(
-        measures.measured, "within(row, scope)", "row.grants"
-    ),
-    "a rule is of its products": altered(measures.concerns, "rule.products is None", "True"),
-    "what rolled is as old as its root": altered(
-        burn.spendable, "time < terms.root_effective_at", "time < terms.effective_at"
-    ),
-    "what waits for funding does not pay": altered(
-        burn.spendable, '("active", "scheduled")', '("active", "scheduled", "pending")'
-    ),
-    "a grant ends with its contract": altered(
-        lifecycle.issue,
-        "_earlier(new.expires_at, _contract_end(row, new.contract, now))",
-        "new.expires_at",
-    ),
-    "what rolls into the account leaves its contract": altered(
-        lifecycle._roll_over, 'None if rollover.into == "account" else', ""
-    ),
-    "a contract's rest becomes the account's": altered(
-        endings._to_account, "grant.terms.contract = None", "pass"
-    ),
-    "it ends at its own time again": altered(
-        endings._to_account, "grant.terms.expires_at = grant.terms.own_expires_at", "pass"
-    ),
-}
+} | TERMS
 
 FOUND_AT: Final[dict[str, int]] = {
     "a claim names its owner": 3,

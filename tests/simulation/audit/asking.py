@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from schemas.times import DAY
+from tests.simulation.audit.grants import Life
 from tests.simulation.audit.holding import Holdings
-from tests.simulation.audit.lives import Life, Lives
+from tests.simulation.audit.lives import Lives
 from tests.simulation.audit.periods import period_end, period_start
 from tests.simulation.audit.recurring import scopes
-from tests.simulation.audit.terms import DAY, Fields, Terms, span
+from tests.simulation.audit.terms import Fields, Terms, span
 
 REQUESTED: Final = "credits.topup.requested"
 _FAILURES: Final = 3

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
+from tests.simulation.audit.grants import Life
 from tests.simulation.audit.holding import Held, Holdings
-from tests.simulation.audit.lives import Life, Lives
+from tests.simulation.audit.lives import Lives
 from tests.simulation.audit.reading import Row
 from tests.simulation.audit.terms import Terms
 

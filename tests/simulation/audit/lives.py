@@ -5,14 +5,13 @@ and ends, whose it is, what it may pay for and what of it lives on.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from schemas.times import DAY, parse_instant
 from tests.simulation.audit.calendar import later
+from tests.simulation.audit.grants import Life, bought, earlier, heir, instant, rolling
 from tests.simulation.audit.holding import BEGINS, Held, Holdings
-from tests.simulation.audit.prices import rounded
 from tests.simulation.audit.reading import Row
 from tests.simulation.audit.recurring import occurrence
 from tests.simulation.audit.terms import Fields, Terms
@@ -25,42 +24,6 @@ ENDS: Final = {
 }
 ROLLED: Final = "credits.grant.rolled_over"
 _FUNDED: Final = {"issued", "adjusted"}
-
-
-@dataclass
-class Life:
-    """A grant's terms: `begins` to `ends`, or to `stops` where its contract ends before.
-
-    `known` is the journal time at which it was issued; `closed`: its contract was terminated.
-    """
-
-    terms: Fields
-    amount: Fraction
-    contract: str | None
-    begins: int
-    ends: int | None
-    stops: int | None
-    known: int
-    pending: bool
-    root: str
-    root_begins: int
-    times: int = 0
-    closed: bool = False
-    rolled_basis: Fraction | None = None
-
-    def basis(self, held: Held) -> Fraction:
-        """What one credit cost; of what was rolled over as of its parent."""
-        if self.rolled_basis is not None:
-            return self.rolled_basis
-        paid = Fraction((self.terms.get("cost") or {}).get("amount", 0))
-        return paid / held.issued if held.issued else Fraction(0)
-
-    def pays(self, terms: Terms, product: str, contract: str | None) -> bool:
-        """Whether its products, tags and contract admit a line."""
-        products, tags = self.terms.get("products") or (), self.terms.get("tags") or ()
-        of = terms.products.get(product, {}).get("tags", ())
-        admits = not (products or tags) or product in products or bool(set(of) & set(tags))
-        return admits and self.contract in {None, contract}
 
 
 class Lives:
@@ -118,14 +81,14 @@ class Lives:
                 (own | one for one in document.get("grants", ()) if one["id"] == name), None
             )
         elif kind == "purchase" and document["id"] == name:
-            found = _bought(document, terms, row["at"])
+            found = bought(document, terms, row["at"])
         if found is None and "@" in name:
             found = occurrence(terms, account, name, row["at"])
         if found is None:
             return None
         contract, expires = found.get("contract"), found.get("expires_at")
-        begins = _instant(found["effective_at"])
-        ends = None if expires is None else _instant(expires)
+        begins = instant(found["effective_at"])
+        ends = None if expires is None else instant(expires)
         if contract is not None:
             start = terms.contracts[account, contract].revisions[0][1]["starts_at"]
             begins = max(begins, parse_instant(start))
@@ -135,7 +98,7 @@ class Lives:
             contract,
             begins,
             ends,
-            _earlier(ends, terms.end(account, contract, row["at"])),
+            earlier(ends, terms.end(account, contract, row["at"])),
             row["at"],
             found.get("funding") == "pending",
             name,
@@ -151,7 +114,7 @@ class Lives:
         if parent is None or parent.stops is None:
             return None
         rule = parent.terms["rollover"]
-        contract = _heir(parent, account, terms)
+        contract = heir(parent, account, terms)
         zone = terms.accounts[account].get("time_zone", "UTC")
         ends = parent.stops + (parent.stops - parent.begins)
         if rule.get("expiry"):
@@ -163,7 +126,7 @@ class Lives:
             contract,
             parent.stops,
             ends,
-            _earlier(ends, terms.end(account, contract, parent.stops)),
+            earlier(ends, terms.end(account, contract, parent.stops)),
             row["at"],
             pending=False,
             root=root,
@@ -176,8 +139,8 @@ class Lives:
         """What rolls over, expires, is voided or refunded, when, and that it is told."""
         posting, name = row["posting"], row["grant"]
         if posting == "rolled_over":
-            if (rolling := _rolling(row["account"], life, held, terms)) != Fraction(row["amount"]):
-                yield f"{name} rolls {row['amount']} over, expected {rolling}"
+            if (rolls := rolling(row["account"], life, held, terms)) != Fraction(row["amount"]):
+                yield f"{name} rolls {row['amount']} over, expected {rolls}"
             held.rolled = True
             yield _alert(ROLLED, row, life)
         if posting not in ENDS or held.ended is not None:
@@ -187,8 +150,8 @@ class Lives:
         if posting == "expired" and not life.closed:
             if not at_its_end:
                 yield f"{name} expires at {row['at']}, its end is {life.stops}, known {life.known}"
-            if not held.rolled and (rolling := _rolling(row["account"], life, held, terms)):
-                yield f"{name} expires, and {rolling} should roll over"
+            if not held.rolled and (rolls := rolling(row["account"], life, held, terms)):
+                yield f"{name} expires, and {rolls} should roll over"
 
     def fund(self, account: str, grant: str, held: Held | None) -> None:
         """`fund_grant`: one that waits, and has not ended, was paid."""
@@ -229,69 +192,6 @@ class Lives:
                     and life.begins <= clock
                 ):
                     yield life, held
-
-
-def _instant(value: str | int) -> int:
-    """An instant of a document, or one that was worked out."""
-    return value if isinstance(value, int) else parse_instant(value)
-
-
-def _bought(document: Fields, terms: Terms, at: int) -> Fields | None:
-    """The grant of a purchase, at the price of the last break that its quantity reaches."""
-    pack = terms.packs[document["pack"]]
-    quantity = Fraction(document["quantity"])
-    price = pack["price"]
-    for one in pack.get("breaks", ()):
-        price = one["price"] if quantity >= Fraction(one["from_quantity"]) else price
-    zone = terms.accounts[document["account"]].get("time_zone", "UTC")
-    found: Fields = pack | {"contract": document.get("contract")}
-    found["type"] = pack.get("type", "prepaid")
-    found["amount"] = Fraction(pack["amount"]) * quantity
-    found["cost"] = price | {"amount": Fraction(price["amount"]) * quantity}
-    found["effective_at"] = document.get("effective_at") or at
-    begins = _instant(found["effective_at"])
-    found["expires_at"] = later(begins, pack["expiry"], zone) if pack.get("expiry") else None
-    return found
-
-
-def _rolling(account: str, life: Life, held: Held, terms: Terms) -> Fraction:
-    """The percentage, then the cap, then the threshold; with a contract that lives, or its heir."""
-    rule = life.terms.get("rollover")
-    if not rule or rule["mode"] == "none" or life.times >= rule.get("max_times", 1 << 30):
-        return Fraction(0)
-    stays = life.contract is not None and rule.get("into") != "account"
-    if stays and _heir(life, account, terms) is None:
-        return Fraction(0)
-    amount = held.free
-    if "percent" in rule:
-        base = held.issued if rule.get("of") == "issued" else held.free
-        amount = min(amount, rounded(base * Fraction(rule["percent"]) / 100))
-    amount = min(amount, Fraction(rule.get("cap", amount)))
-    return amount if amount >= Fraction(rule.get("threshold", 0)) else Fraction(0)
-
-
-def _heir(life: Life, account: str, terms: Terms) -> str | None:
-    """Whose the rolled part is: the contract's, or that of the one that follows it."""
-    if life.terms["rollover"].get("into") == "account":
-        return None
-    name = life.contract
-    seen: set[str | None] = set()
-    while name is not None and name not in seen:
-        seen.add(name)
-        end = terms.end(account, name, life.stops or 0)
-        if end is None or (life.stops or 0) < end:
-            return name
-        followers = [
-            other
-            for (owner, other), held in terms.contracts.items()
-            if owner == account and held.revisions[-1][1].get("renews") == name
-        ]
-        name = followers[0] if followers else None
-    return None
-
-
-def _earlier(one: int | None, other: int | None) -> int | None:
-    return min((end for end in (one, other) if end is not None), default=None)
 
 
 def _alert(kind: str, row: Row, life: Life) -> Fields:

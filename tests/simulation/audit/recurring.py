@@ -63,7 +63,8 @@ def occurrence(terms: Terms, account: str, name: str, at: int) -> Fields | None:
                 ends = later(start, expiry, zone)
             amount = Fraction(rule["amount"]) * _seats(terms, account, contract, rule)
             times = {"effective_at": start, "expires_at": ends}
-            return rule | times | {"amount": amount, "contract": contract}
+            found: Fields = rule | times | {"amount": amount, "contract": contract}
+            return found
     return None
 
 
