@@ -125,7 +125,7 @@ def secrets_of(pod: dict[str, Any]) -> dict[str, str]:
 def test_every_component_is_a_user_of_its_role() -> None:
     """A password in a file and a name from the same Secret, one for each role and no other."""
     found: dict[str, set[str]] = {"kafka": set(), "redis": set()}
-    for name, pod in pods("minimal").items():
+    for name, pod in pods("webhooks").items():
         component, secrets = name.removeprefix("test-"), secrets_of(pod)
         worker = component in {"admission", "rating", "balances"}
         wanted = {"kafka": f"drawdown-kafka-{component}"}
@@ -153,7 +153,7 @@ def test_a_component_may_have_another_user_or_share_one() -> None:
 
 
 def test_the_dispatcher_has_a_file_that_only_it_may_read() -> None:
-    pod = pods("minimal")["test-webhooks"]
+    pod = pods("webhooks")["test-webhooks"]
     assert secrets_of(pod)["subscriptions-secret"] == "drawdown-subscriptions"
     (copies,) = pod["initContainers"]
     assert copies["command"][:3] == ["install", "-m", "0600"]
