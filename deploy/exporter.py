@@ -8,13 +8,10 @@ why workers ended, which they leave in Redis (`projections.ends`).
 
 import logging
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
-import typer
 from redis.exceptions import RedisError
 
 from deploy.reading.surroundings import Surroundings, surroundings
@@ -38,17 +35,6 @@ NAME: Final = "exporter"
 _ENDS_SECONDS: Final = 5.0
 _SOON: Final = 7 * DAY
 _ONE: Final = 10**CREDIT_DECIMALS
-
-
-def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
-    """Add `drawdown exporter`."""
-
-    @app.command(NAME)
-    def exporter() -> None:
-        """Serve business figures to Prometheus: one process beside the workers."""
-        form = f"%(asctime)s {NAME} %(levelname)s %(message)s"
-        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form, force=True)
-        run_exporter(settings())
 
 
 def run_exporter(settings: Settings) -> None:

@@ -1,13 +1,11 @@
 """`drawdown up`: servers, topics and every worker, under one supervisor, until Ctrl-C."""
 
-import logging
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
@@ -18,7 +16,6 @@ from deploy.supervisor import Supervisor, command, metrics_registry, worker
 from deploy.workers import WORKERS, health_port
 from projections.health import WorkerStatus, serve_health
 
-logger = logging.getLogger("drawdown")
 _POLL_SECONDS: Final = 0.1
 
 
@@ -47,24 +44,11 @@ def running_pipeline(
         supervisor.stop()
 
 
-def register(app: typer.Typer) -> None:
-    """Add `drawdown up`."""
-    app.command("up")(up)
+def run_up(broker: Kind, data: Path | None) -> None:
+    """Run servers and every worker until SIGTERM or Ctrl-C; then drain and stop all.
 
-
-def up(
-    broker: Annotated[
-        Kind, typer.Option(help="embedded (in memory, nothing to install) | apache (Java, Maven)")
-    ] = "embedded",
-    data: Annotated[
-        Path | None, typer.Option(help="data folder, for --broker apache: kept between runs")
-    ] = None,
-) -> None:
-    """Run servers and every worker on this machine; Ctrl-C drains and stops all.
-
-    The embedded broker keeps its log in memory: for trying and for tests.
+    Raises ConfigurationError, LogUnavailable, ServerError.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
     stopping = False
 
     def stop(*_: object) -> None:

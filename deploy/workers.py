@@ -1,27 +1,25 @@
-"""From settings to a running worker."""
+"""From settings to a running worker. A process loads the stage that it runs, and no other."""
 
 import gc
 import logging
 import sys
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from deploy.settings import HEALTH_PORTS, Settings
-from processors.admission.process import run_admission
-from processors.admission.settings import AdmissionSettings
-from processors.rating.stage import RATING
-from projections import ends
-from projections.balances.stage import BALANCES
-from projections.fold.worker import StageKind, WorkerSettings, run_stage
+if TYPE_CHECKING:
+    from deploy.settings import Settings
+    from projections.fold.kind import StageKind
 
 WORKERS: Final = ("admission", "rating", "balances")
 _GARBAGE: Final = (200_000, 20, 20)
 """A batch makes tens of thousands of small objects and no cycles: look for those less often."""
 
 
-def run_worker(name: str, settings: Settings) -> None:
+def run_worker(name: str, settings: "Settings") -> None:
     """Run one worker until it is told to stop. An error ends the process, and is counted."""
+    from projections import ends
+
+    assert name in WORKERS, name
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -29,36 +27,53 @@ def run_worker(name: str, settings: Settings) -> None:
     )
     gc.set_threshold(*_GARBAGE)
     with ends.told():
-        _RUN[name](settings)
+        if name == "admission":
+            _run_admission(settings)
+        else:
+            _run_stage(_stage(name), settings)
 
 
-def _stage(kind: StageKind) -> Callable[[Settings], None]:
-    def run(settings: Settings) -> None:
-        run_stage(
-            kind,
-            WorkerSettings(
-                kafka=settings.kafka_access,
-                redis=settings.redis_access,
-                topic_prefix=settings.topic_prefix,
-                key_prefix=settings.key_prefix,
-                member=settings.member,
-                session_timeout_seconds=settings.session_timeout_seconds,
-                outage_seconds=settings.outage_seconds,
-                progress_seconds=settings.progress_seconds,
-                health_host=settings.health_host,
-                health_port=health_port(kind.name, settings),
-            ),
-        )
-
-    return run
-
-
-def health_port(worker: str, settings: Settings) -> int:
+def health_port(worker: str, settings: "Settings") -> int:
     """Where the worker answers `/healthz`, `/readyz` and `/metrics`."""
+    from deploy.settings import HEALTH_PORTS
+
     return HEALTH_PORTS[worker] if settings.health_port is None else settings.health_port
 
 
-def _admission(settings: Settings) -> None:
+def _stage(name: str) -> "StageKind":
+    if name == "rating":
+        from processors.rating.stage import RATING
+
+        return RATING
+    from projections.balances.stage import BALANCES
+
+    return BALANCES
+
+
+def _run_stage(kind: "StageKind", settings: "Settings") -> None:
+    from projections.fold.worker import WorkerSettings, run_stage
+
+    run_stage(
+        kind,
+        WorkerSettings(
+            kafka=settings.kafka_access,
+            redis=settings.redis_access,
+            topic_prefix=settings.topic_prefix,
+            key_prefix=settings.key_prefix,
+            member=settings.member,
+            session_timeout_seconds=settings.session_timeout_seconds,
+            outage_seconds=settings.outage_seconds,
+            progress_seconds=settings.progress_seconds,
+            health_host=settings.health_host,
+            health_port=health_port(kind.name, settings),
+        ),
+    )
+
+
+def _run_admission(settings: "Settings") -> None:
+    from processors.admission.process import run_admission
+    from processors.admission.settings import AdmissionSettings
+
     run_admission(
         AdmissionSettings(
             kafka=settings.kafka_access,
@@ -80,10 +95,3 @@ def _admission(settings: Settings) -> None:
         health_port("admission", settings),
         settings.progress_seconds,
     )
-
-
-_RUN: Final[dict[str, Callable[[Settings], None]]] = {
-    "admission": _admission,
-    "rating": _stage(RATING),
-    "balances": _stage(BALANCES),
-}

@@ -21,8 +21,10 @@ An expected refusal of an input is not an error but a value: `schemas.reasons.Re
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+if TYPE_CHECKING:  # a command that refuses its arguments need not load pydantic for it
+    from pydantic import ValidationError
 
 
 class DrawdownError(Exception):
@@ -47,7 +49,7 @@ class DocumentError(DrawdownError):
         self.faults = list(faults)
 
 
-def faults_of(error: ValidationError, whole: str = "") -> str:
+def faults_of(error: "ValidationError", whole: str = "") -> str:
     """Each fault and where it is, on one line; `whole` names what has no path."""
     return "; ".join(
         f"{'.'.join(map(str, fault['loc'])) or whole}: {fault['msg']}" for fault in error.errors()

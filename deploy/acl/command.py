@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from deploy.acl.lists import kafka_entries, kafka_roles, redis_line, redis_roles, redis_rules
-from deploy.settings import Settings
 from schemas.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from deploy.settings import Settings
 
-def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+REDIS_ROLES: Final = ("worker", "reader", "api", "webhooks", "exporter")
+
+
+def register(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     """Add the commands to `app`; `settings` is called when one of them runs."""
     acl = typer.Typer(
         help="What each process must be allowed on Kafka and Redis, and nothing more.",
@@ -28,6 +31,8 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
         ] = None,
     ) -> None:
         """Print options for kafka-acls.sh, one entry a line: xargs -L1 kafka-acls.sh … --add."""
+        from deploy.acl.lists import kafka_entries, kafka_roles
+
         wanted = role or kafka_roles()
         _known(wanted, kafka_roles())
         in_force = settings()
@@ -41,7 +46,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
 
     @acl.command("redis")
     def redis(
-        role: Annotated[str, typer.Option(help=" | ".join(redis_roles()))] = "worker",
+        role: Annotated[str, typer.Option(help=" | ".join(REDIS_ROLES))] = "worker",
         user: Annotated[
             str | None, typer.Option(help="the user's name; default: drawdown-ROLE")
         ] = None,
@@ -50,6 +55,8 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
         ] = None,
     ) -> None:
         """Print a line of an ACL file; the password stands in it as its SHA-256."""
+        from deploy.acl.lists import redis_line, redis_roles, redis_rules
+
         _known([role], redis_roles())
         prefix = settings().key_prefix
         if password_file is None:

@@ -3,35 +3,26 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from deploy.corrections.candidates import read_candidates
-from deploy.corrections.replays import replays, unrated
-from deploy.corrections.review import review
-from deploy.corrections.show import show
-from deploy.reading.surroundings import surroundings
-from deploy.settings import Settings
-from ingest import Producer
-from ingest.sources import Format
-from processors.admission.window import Window
-from schemas.documents import Backfill, Replay
 from schemas.errors import ConfigurationError
 
-_PATIENCE_SECONDS = 60.0
+if TYPE_CHECKING:
+    from deploy.settings import Settings
+
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
-def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def register(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     """Add the commands to `app`; `settings` is called when one of them runs."""
     _register_backfill(app, settings)
     _register_replay(app, settings)
 
 
-def _register_backfill(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_backfill(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @app.command("backfill")
     def backfill(
         file: Annotated[
@@ -41,7 +32,8 @@ def _register_backfill(app: typer.Typer, settings: Callable[[], Settings]) -> No
         account: Annotated[str | None, typer.Option(help="only this account's events")] = None,
         yes: Annotated[bool, typer.Option("--yes", "-y", help="send without asking")] = False,
         given_format: Annotated[
-            Format | None, typer.Option("--format", help="default: by the file's name; - is jsonl")
+            Literal["jsonl", "csv", "parquet"] | None,
+            typer.Option("--format", help="default: by the file's name; - is jsonl"),
         ] = None,
         as_json: AsJson = False,
     ) -> None:
@@ -52,6 +44,15 @@ def _register_backfill(app: typer.Typer, settings: Callable[[], Settings]) -> No
         the ledger has already, and what lies inside the window (send it). Without --yes it asks, or
         sends nothing where nobody can answer. Exit code 1: a row was refused.
         """
+        from rich.console import Console
+
+        from deploy.corrections.candidates import read_candidates
+        from deploy.corrections.review import review
+        from deploy.corrections.sending import send
+        from deploy.corrections.show import show
+        from deploy.reading.surroundings import surroundings
+        from processors.admission.window import Window
+
         in_force = settings()
         window = Window(in_force.duration("max_event_age"), in_force.duration("max_event_lead"))
         now = time.time_ns() // 1_000
@@ -72,7 +73,7 @@ def _register_backfill(app: typer.Typer, settings: Callable[[], Settings]) -> No
             raise typer.Exit(1)
 
 
-def _register_replay(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_replay(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @app.command("replay")
     def replay(
         event: Annotated[
@@ -86,6 +87,10 @@ def _register_replay(app: typer.Typer, settings: Callable[[], Settings]) -> None
         Each event is priced with its original bytes and event time, once. What still has no price
         goes on waiting.
         """
+        from deploy.corrections.replays import replays, unrated
+        from deploy.corrections.sending import send
+        from deploy.reading.surroundings import surroundings
+
         if event and (len(event) != 3 or account is not None):
             raise ConfigurationError("expected ACCOUNT SOURCE ID, or --account, or neither")
         in_force = settings()
@@ -97,21 +102,6 @@ def _register_replay(app: typer.Typer, settings: Callable[[], Settings]) -> None
             typer.echo(f"sent replay of {command.event} of {command.source} ({command.account})")
         if not commands:
             typer.echo("nothing waits for a price")
-
-
-def send(commands: Sequence[Backfill | Replay], settings: Settings) -> None:
-    """Send the commands in their order, and wait until all are confirmed.
-
-    Raises LogUnavailable or DeliveryError.
-    """
-    if not commands:
-        return
-    kafka, patience = settings.kafka_access, _PATIENCE_SECONDS
-    with Producer(kafka, settings.topic_prefix, patience_seconds=patience) as producer:
-        producer.connect()
-        for command in commands:
-            producer.send_document(command)
-        producer.flush()
 
 
 def _agreed(count: int) -> bool:

@@ -3,36 +3,21 @@
 import json
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
-from deploy.reading import balance as balances
-from deploy.reading import check as checks
-from deploy.reading import contract as contracts
-from deploy.reading import lag as lags
-from deploy.reading import report as reports
-from deploy.reading.alerts import one_line, read_alerts
-from deploy.reading.reconcile import reconcile
-from deploy.reading.surroundings import surroundings
-from deploy.settings import Settings
-from processors.rating.stage import RATING
-from projections.balances.stage import BALANCES
-from projections.fold.log import Log
-from projections.fold.rebuild import Rebuilder, Rebuilt
-from projections.reading.balance import read_balance
-from projections.reading.check import read_check
-from projections.reading.contract import read_contract
 from schemas.errors import ConfigurationError
 
-STAGES: Final = {"rating": (RATING,), "balances": (BALANCES,), "all": (RATING, BALANCES)}
+if TYPE_CHECKING:
+    from deploy.settings import Settings
+
+STAGES: Final = ("rating", "balances", "all")
 DENIED_EXIT: Final = 3
-_SHOWN_KEYS: Final = 10
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
-def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def register(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     """Add the commands to `app`; `settings` is called when one of them runs."""
     _register_balance(app, settings)
     _register_check(app, settings)
@@ -43,12 +28,18 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
     _register_rebuild(app, settings)
 
 
-def _register_balance(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_balance(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @app.command("balance")
     def balance(
         account: Annotated[str, typer.Argument(help="the account's id")], *, as_json: AsJson = False
     ) -> None:
         """Show an account's balance, grant by grant, and as of which position."""
+        from rich.console import Console
+
+        from deploy.reading.balance import show
+        from deploy.reading.surroundings import surroundings
+        from projections.reading.balance import read_balance
+
         entry = read_balance(surroundings(settings()), account)
         if entry is None:
             typer.echo(f"no account {account} (or none that has been folded yet)", err=True)
@@ -56,10 +47,10 @@ def _register_balance(app: typer.Typer, settings: Callable[[], Settings]) -> Non
         if as_json:
             _print_json(entry)
         else:
-            balances.show(entry, Console())
+            show(entry, Console())
 
 
-def _register_check(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_check(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @app.command("check")
     def check(
         account: Annotated[str, typer.Argument(help="the account's id")],
@@ -78,17 +69,23 @@ def _register_check(app: typer.Typer, settings: Callable[[], Settings]) -> None:
         Answered as the line would be drawn at the stated position. The quantity is the line's: of a
         `max` product the rise, of a `unique` one the first sights.
         """
-        asked = checks.asked(account, product, quantity, data, contract, time)
-        answer = read_check(surroundings(settings()), asked)
+        from rich.console import Console
+
+        from deploy.reading.check import asked, show
+        from deploy.reading.surroundings import surroundings
+        from projections.reading.check import read_check
+
+        question = asked(account, product, quantity, data, contract, time)
+        answer = read_check(surroundings(settings()), question)
         if as_json:
             _print_json(answer)
         else:
-            checks.show(answer, Console())
+            show(answer, Console())
         if not answer["allowed"]:
             raise typer.Exit(DENIED_EXIT)
 
 
-def _register_contract(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_contract(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
     @group.callback()
@@ -103,6 +100,12 @@ def _register_contract(app: typer.Typer, settings: Callable[[], Settings]) -> No
         as_json: AsJson = False,
     ) -> None:
         """Show a contract's history: what changed, from when on, why, by whom; then its terms."""
+        from rich.console import Console
+
+        from deploy.reading import contract as contracts
+        from deploy.reading.surroundings import surroundings
+        from projections.reading.contract import read_contract
+
         entry = read_contract(surroundings(settings()), account, contract)
         if entry is None:
             typer.echo(
@@ -117,7 +120,7 @@ def _register_contract(app: typer.Typer, settings: Callable[[], Settings]) -> No
     app.add_typer(group, name="contract")
 
 
-def _register_alerts(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_alerts(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @app.command("alerts")
     def alerts(
         *,
@@ -128,6 +131,9 @@ def _register_alerts(app: typer.Typer, settings: Callable[[], Settings]) -> None
         ] = False,
     ) -> None:
         """Show the alerts as they happened; repeats are dropped by id."""
+        from deploy.reading.alerts import one_line, read_alerts
+        from projections.fold.log import Log
+
         in_force = settings()
         log = Log(in_force.kafka_access, in_force.topic_prefix)
         try:
@@ -137,18 +143,23 @@ def _register_alerts(app: typer.Typer, settings: Callable[[], Settings]) -> None
             raise typer.Exit(0) from None
 
 
-def _register_lag(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_lag(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @app.command("lag")
     def lag(*, as_json: AsJson = False) -> None:
         """Show how many records each stage has not read yet, by the positions in Redis."""
-        measured = lags.measure(surroundings(settings()))
+        from rich.console import Console
+
+        from deploy.reading.lag import measure, show
+        from deploy.reading.surroundings import surroundings
+
+        measured = measure(surroundings(settings()))
         if as_json:
-            _print_json([{**_fields(each), "lag": each.records} for each in measured])
+            _print_json([each.to_dict() for each in measured])
         else:
-            lags.show(measured, Console())
+            show(measured, Console())
 
 
-def _register_reconcile(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_reconcile(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @app.command("reconcile")
     def reconcile_command(
         *,
@@ -156,50 +167,32 @@ def _register_reconcile(app: typer.Typer, settings: Callable[[], Settings]) -> N
         seed: Annotated[int, typer.Option(help="draws the cuttings of I5 and the ticks of I7")] = 0,
     ) -> None:
         """Read the log from its start, fold it again, and prove every invariant; 1 if one fails."""
+        from rich.console import Console
+
+        from deploy.reading.reconcile import reconcile
+        from deploy.reading.report import show
+
         report = reconcile(settings(), Console(file=sys.stderr), seed)
         if as_json:
             _print_json(report.to_dict())
         else:
-            reports.show(report, Console())
+            show(report, Console())
         if not report.holds:
             raise typer.Exit(1)
 
 
-def _register_rebuild(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_rebuild(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @app.command("rebuild")
     def rebuild(
         stage: Annotated[str, typer.Option(help=" | ".join(STAGES))] = "all",
     ) -> None:
         """Fold the log again into fresh rows, beside running workers, and switch to them."""
+        from deploy.reading.rebuild import rebuilt
+
         if stage not in STAGES:
             raise ConfigurationError(f"no stage {stage!r}: expected one of {', '.join(STAGES)}")
-        around = surroundings(settings())
-        for kind in STAGES[stage]:
-            builder = Rebuilder(kind, around.log, around.snapshots)
-            for number in around.partitions():
-                typer.echo(_rebuilt(builder.rebuild(number)))
-
-
-def _rebuilt(made: Rebuilt) -> str:
-    where = f"{made.stage} [{made.partition}]"
-    if not made.offset:
-        return f"{where}: nothing folded yet"
-    said = f"{where}: {made.rows:,} rows up to offset {made.offset:,}"
-    if not made.differing and made.same_position:
-        return f"{said}, byte-identical to what was there"
-    listed = ", ".join(made.differing[:_SHOWN_KEYS])
-    position = "" if made.same_position else "; the position had been different"
-    return f"{said}, {len(made.differing):,} had been different: {listed}{position}"
-
-
-def _fields(lag: lags.Lag) -> dict[str, object]:
-    return {
-        "stage": lag.stage,
-        "partition": lag.partition,
-        "topic": lag.topic,
-        "position": lag.position,
-        "end": lag.end,
-    }
+        for line in rebuilt(settings(), stage):
+            typer.echo(line)
 
 
 def _print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON holds

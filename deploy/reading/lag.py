@@ -27,6 +27,17 @@ class Lag:
         """Records not yet read; never negative, though the end was asked for first."""
         return max(0, self.end - self.position)
 
+    def to_dict(self) -> dict[str, object]:
+        """What `--json` prints."""
+        return {
+            "stage": self.stage,
+            "partition": self.partition,
+            "topic": self.topic,
+            "position": self.position,
+            "end": self.end,
+            "lag": self.records,
+        }
+
 
 def measure(around: Surroundings) -> list[Lag]:
     """The lag of every stage and partition. Raises LogUnavailable, StoreUnavailable."""

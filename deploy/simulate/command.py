@@ -10,12 +10,6 @@ from typing import Annotated, Final
 
 import typer
 
-from deploy.simulate.against import parse_against
-from deploy.simulate.difference import difference
-from deploy.simulate.report import report, to_json
-from deploy.simulate.run import run
-from deploy.simulate.scenario import parse_scenario
-from deploy.simulate.tables import difference_to_text, to_text
 from schemas.errors import DocumentError
 
 _FAILED: Final = 1
@@ -39,6 +33,8 @@ def register(app: typer.Typer) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     ) -> None:
         """Run a scenario through the real rating and balances; no Kafka, no Redis."""
+        from deploy.simulate.printed import compare, simulate
+
         try:
             result = (
                 simulate(_read(file), as_json=as_json)
@@ -50,32 +46,6 @@ def register(app: typer.Typer) -> None:
                 typer.echo(f"{path}: {expected}", err=True)
             raise typer.Exit(error.exit_code) from None
         typer.echo(result)
-
-
-def simulate(text: str, *, as_json: bool, reference: bool = False) -> str:
-    """What `drawdown simulate` prints for a scenario. Raises DocumentError with every fault.
-
-    `reference` runs the plain reference folds instead: the result is the same.
-    """
-    entries = parse_scenario(text)
-    result = report(entries, run(entries, reference=reference))
-    return to_json(result) if as_json else to_text(result)
-
-
-def compare(text: str, other: str, *, as_json: bool) -> str:
-    """What `drawdown simulate FILE --against OTHER` prints, of the texts of both files.
-
-    Raises DocumentError with every fault of the first file that has any; the paths of the other
-    begin with `against`.
-    """
-    entries = parse_scenario(text)
-    try:
-        others = parse_against(other, entries)
-    except DocumentError as error:
-        faults = [(f"against {path}", expected) for path, expected in error.faults]
-        raise DocumentError(faults) from error
-    found = difference(report(entries, run(entries)), report(others, run(others)))
-    return to_json(found) if as_json else difference_to_text(found)
 
 
 def _read(file: str) -> str:

@@ -4,60 +4,41 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.settings import HEALTH_PORTS, Settings
 from deploy.webhooks import subscriptions
-from projections import ends
-from projections.delivery.dead import read_dead
-from projections.delivery.deliveries import DeadLetter
-from projections.delivery.files import load_subscriptions
-from projections.delivery.process import run_webhooks
-from projections.delivery.replay import dead_deliveries, logged_deliveries, replay
-from projections.delivery.settings import DeliverySettings
-from projections.delivery.store import DeliveryStore
-from projections.fold.connection import redis_client
-from projections.fold.log import Log
-from projections.fold.retry import Patience
 from schemas.errors import ConfigurationError
-from schemas.times import TimeError, format_instant, parse_instant
+
+if TYPE_CHECKING:
+    from deploy.settings import Settings
+    from projections.delivery.deliveries import DeadLetter
 
 Since = Annotated[str | None, typer.Option(help="an instant: 2026-01-01T00:00:00Z")]
 Name = Annotated[str, typer.Argument(metavar="SUBSCRIPTION")]
 
 
-def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+def register(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     """Add the commands to `app`; `settings` is called when one of them runs."""
     group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
     _register_dispatcher(group, settings)
     _register_dead(group, settings)
     _register_replay(group, settings)
     app.add_typer(group, name="webhooks")
-    subscriptions.register(app, lambda: file_of(settings()), lambda: store_of(settings()))
+    subscriptions.register(app, settings)
 
 
-def file_of(settings: Settings) -> Path:
-    """The file of subscriptions. Raises ConfigurationError."""
-    if settings.webhooks_file is None:
-        raise ConfigurationError("DRAWDOWN_WEBHOOKS_FILE names no file")
-    return settings.webhooks_file
-
-
-def store_of(settings: Settings) -> DeliveryStore:
-    """Where deliveries wait."""
-    patience = Patience(settings.outage_seconds)
-    return DeliveryStore(redis_client(settings.redis_access), settings.key_prefix, patience)
-
-
-def _register_dispatcher(group: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_dispatcher(group: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @group.callback()
     def webhooks(context: typer.Context) -> None:
         """Send alerts to their subscriptions as Standard Webhooks, until SIGTERM or Ctrl-C."""
         if context.invoked_subcommand is not None:
             return
+        from deploy.webhooks.dispatcher import delivery_settings
+        from projections import ends
+        from projections.delivery.process import run_webhooks
+
         logging.basicConfig(
             stream=sys.stderr,
             level=logging.INFO,
@@ -69,12 +50,15 @@ def _register_dispatcher(group: typer.Typer, settings: Callable[[], Settings]) -
             run_webhooks(in_force)
 
 
-def _register_dead(group: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_dead(group: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @group.command("dead")
     def dead(subscription: Annotated[str | None, typer.Argument()] = None) -> None:
         """List dead letters: subscription, alert, why, the last answer, when."""
+        from projections.delivery.dead import read_dead
+        from projections.fold.log import Log
+        from schemas.times import format_instant
 
-        def wanted(letter: DeadLetter) -> bool:
+        def wanted(letter: "DeadLetter") -> bool:
             return subscription in (None, letter.subscription)
 
         in_force = settings()
@@ -90,11 +74,13 @@ def _register_dead(group: typer.Typer, settings: Callable[[], Settings]) -> None
 
         Stop the dispatchers first. What is remembered as settled is not sent again.
         """
+        from deploy.webhooks.dispatcher import store_of
+
         store_of(settings()).forget_positions()
         typer.echo("the next dispatcher reads the alerts from the start of their log")
 
 
-def _register_replay(group: typer.Typer, settings: Callable[[], Settings]) -> None:
+def _register_replay(group: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @group.command("replay")
     def replay_command(
         subscription: Name,
@@ -108,6 +94,11 @@ def _register_replay(group: typer.Typer, settings: Callable[[], Settings]) -> No
         ] = False,
     ) -> None:
         """Send a subscription's dead letters again; or, with --all --since T, every alert."""
+        from deploy.webhooks.dispatcher import file_of, store_of
+        from projections.delivery.files import load_subscriptions
+        from projections.delivery.replay import dead_deliveries, logged_deliveries, replay
+        from projections.fold.log import Log
+
         in_force = settings()
         found = load_subscriptions(file_of(in_force)).find(subscription)
         if found is None:
@@ -129,32 +120,11 @@ def _register_replay(group: typer.Typer, settings: Callable[[], Settings]) -> No
 
 
 def _instant(text: str | None) -> int:
+    from schemas.times import TimeError, parse_instant
+
     if text is None:
         return 0
     try:
         return parse_instant(text)
     except TimeError as error:
         raise ConfigurationError(f"--since: {error}") from error
-
-
-def delivery_settings(settings: Settings) -> DeliverySettings:
-    """What the dispatcher needs of all settings. Raises ConfigurationError."""
-    port = settings.health_port
-    return DeliverySettings(
-        kafka=settings.kafka_access,
-        redis=settings.redis_access,
-        topic_prefix=settings.topic_prefix,
-        key_prefix=settings.key_prefix,
-        member=settings.member,
-        subscriptions=file_of(settings),
-        delays=settings.delays(),
-        disable_after=settings.duration("webhooks_disable_after"),
-        timeout_seconds=settings.webhooks_timeout_seconds,
-        concurrency=settings.webhooks_concurrency,
-        most_waiting=settings.webhooks_most_waiting,
-        session_timeout_seconds=settings.session_timeout_seconds,
-        outage_seconds=settings.outage_seconds,
-        progress_seconds=settings.progress_seconds,
-        health_host=settings.health_host,
-        health_port=HEALTH_PORTS["webhooks"] if port is None else port,
-    )

@@ -4,18 +4,18 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
-from ingest.gateway.server import GatewaySettings, run_gateway
-from projections.web.keyring import load_keys, save_keys
-from projections.web.keys import Keys, new_key
 from schemas.errors import ConfigurationError, faults_of
 
+if TYPE_CHECKING:
+    from ingest.gateway.server import GatewaySettings
+    from projections.web.keys import Keys
 
-def register(app: typer.Typer, settings: Callable[[], GatewaySettings]) -> None:
+
+def register(app: typer.Typer, settings: Callable[[], "GatewaySettings"]) -> None:
     """Add the commands to `app`."""
     keys_app = typer.Typer(
         help="The gateway's API keys, in the file that DRAWDOWN_GATEWAY_KEYS names.",
@@ -26,6 +26,8 @@ def register(app: typer.Typer, settings: Callable[[], GatewaySettings]) -> None:
     @app.command("gateway")
     def gateway() -> None:
         """Take usage over HTTP: POST /v1/events, and OpenMeter's POST /api/v1/events."""
+        from ingest.gateway.server import run_gateway
+
         logging.basicConfig(
             stream=sys.stderr,
             level=logging.INFO,
@@ -45,6 +47,11 @@ def register(app: typer.Typer, settings: Callable[[], GatewaySettings]) -> None:
         events_per_second: Annotated[int | None, typer.Option(min=1)] = None,
     ) -> None:
         """Add a key and show its token, once: only a digest of it is kept."""
+        from pydantic import ValidationError
+
+        from projections.web.keyring import save_keys
+        from projections.web.keys import new_key
+
         path = _file(settings())
         try:
             key, token = new_key(
@@ -67,6 +74,8 @@ def register(app: typer.Typer, settings: Callable[[], GatewaySettings]) -> None:
     @keys_app.command("revoke")
     def revoke(identity: Annotated[str, typer.Argument(metavar="ID")]) -> None:
         """Revoke a key; gateways refuse it within a second."""
+        from projections.web.keyring import save_keys
+
         path = _file(settings())
         try:
             save_keys(path, _known(path).without(identity))
@@ -76,12 +85,15 @@ def register(app: typer.Typer, settings: Callable[[], GatewaySettings]) -> None:
         typer.echo(f"revoked {identity}")
 
 
-def _file(settings: GatewaySettings) -> Path:
+def _file(settings: "GatewaySettings") -> Path:
     if settings.gateway_keys is None:
         message = "DRAWDOWN_GATEWAY_KEYS names no file"
         raise ConfigurationError(message)
     return settings.gateway_keys
 
 
-def _known(path: Path) -> Keys:
+def _known(path: Path) -> "Keys":
+    from projections.web.keyring import load_keys
+    from projections.web.keys import Keys
+
     return load_keys(path) if path.exists() else Keys()

@@ -11,10 +11,10 @@ from processors.rating.columnar import rate
 from processors.rating.known import Known
 from projections import metrics
 from projections.fold.cut import cut_frames
+from projections.fold.kind import StageKind
 from projections.fold.outbox import Output
 from projections.fold.position import GapWatch, JournalReader, Position
 from projections.fold.stage import Record
-from projections.fold.worker import StageKind
 from projections.rates.rows import STAGE, WaitingRow, decode_row, encode_row, event_key
 from projections.rows import Changes, RowReader, Rows
 from schemas.frames import RATED_SCHEMA, FrameKind, JournalKind, RatedKind, decode_journal

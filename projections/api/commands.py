@@ -3,19 +3,21 @@
 import logging
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 
-from projections.api.settings import ApiSettings
+if TYPE_CHECKING:
+    from projections.api.settings import ApiSettings
 
 
-def register(app: typer.Typer, settings: Callable[[], ApiSettings]) -> None:
+def register(app: typer.Typer, settings: Callable[[], "ApiSettings"]) -> None:
     """Add the command to `app`."""
 
     @app.command("api")
     def api() -> None:
         """Serve balances, contracts, the ledger, checks, documents and holds over HTTP."""
-        from projections.api.server import run_api  # noqa: PLC0415 - every command would load FastAPI
+        from projections.api.server import run_api
 
         logging.basicConfig(
             stream=sys.stderr,

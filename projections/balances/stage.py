@@ -12,10 +12,10 @@ from projections.balances.books import Books
 from projections.balances.columnar import Folded, fold
 from projections.balances.postings import ORDINAL_BITS, POSTINGS
 from projections.fold.cut import cut_frames
+from projections.fold.kind import StageKind
 from projections.fold.outbox import Output
 from projections.fold.position import GapWatch, OutputReader, Position
 from projections.fold.stage import Record
-from projections.fold.worker import StageKind
 from projections.rows import Changes, RowReader
 from schemas.frames import LEDGER_SCHEMA, FrameKind, decode_rated
 from schemas.rejected import rejection_headers

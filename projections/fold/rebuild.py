@@ -17,12 +17,12 @@ from typing import Any, Final, cast
 
 from redis.exceptions import ResponseError
 
+from projections.fold.kind import StageKind
 from projections.fold.log import Log
 from projections.fold.position import Position, record_digest
 from projections.fold.snapshot import SnapshotReader
 from projections.fold.stage import Fold, Record
 from projections.fold.store import PartitionStore
-from projections.fold.worker import StageKind
 from schemas.errors import Fenced, LogReplacedError, ProgressError, StoreError
 
 FRAMES_PER_BATCH: Final = 16

@@ -4,7 +4,6 @@ Rating and balances differ in their `StageKind` only: what they read, and the fo
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,20 +16,19 @@ from projections.fold.connection import (
     redis_client,
 )
 from projections.fold.faust_host import FaustHost, HostSettings
-from projections.fold.lag import LagMeter, Received
+from projections.fold.kind import StageKind
+from projections.fold.lag import LagMeter
 from projections.fold.log import Log
 from projections.fold.outbox import Outbox
 from projections.fold.position import Position
 from projections.fold.retry import Patience
-from projections.fold.stage import Fold, StagePartition
+from projections.fold.stage import StagePartition
 from projections.fold.store import PartitionStore
 from projections.health import WorkerStatus, serve_health, watch_progress
 from projections.metrics.errors import count_as
 from projections.metrics.series import begin
 from projections.refusals import no_topic
-from projections.rows import RowReader
 from schemas.errors import ConfigurationError
-from schemas.topics import Topic
 
 STEPS: Final = ("fold", "commit")
 """What a stage's seconds are spent in, as metrics tell them."""
@@ -50,21 +48,6 @@ class WorkerSettings:
     progress_seconds: int
     health_host: str
     health_port: int
-
-
-@dataclass(frozen=True, slots=True)
-class StageKind:
-    """`make_fold(partition, position, rows)` gives a fold with empty memory.
-
-    `received` says when a record's events were received (`projections.fold.lag`), `outcomes` how
-    they can end, beside by a reason code.
-    """
-
-    name: str
-    reads: Topic
-    make_fold: Callable[[int, Position, RowReader], Fold]
-    received: Received = lambda _value: None
-    outcomes: tuple[str, ...] = ()
 
 
 def run_stage(kind: StageKind, settings: WorkerSettings) -> None:

@@ -10,14 +10,16 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import polars as pl
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
+
+if TYPE_CHECKING:  # a process without columns (gateway, supervisor) need not load them
+    import polars as pl
 
 _MICROSECONDS: Final = 1_000_000
 
@@ -31,7 +33,7 @@ class Ages:
     oldest: Mapping[int, int]
 
 
-def ages(at: pl.Series, now: int, bounds: Sequence[float]) -> Ages:
+def ages(at: "pl.Series", now: int, bounds: Sequence[float]) -> Ages:
     """How old each row of `at` is `now`; both in microseconds, `at` never falling and not empty.
 
     Clocks of two machines may disagree: what lies ahead of `now` counts as of age 0. Buckets are
@@ -53,7 +55,7 @@ def ages(at: pl.Series, now: int, bounds: Sequence[float]) -> Ages:
     return Ages(counts, int(spans.sum()) / _MICROSECONDS, oldest)
 
 
-def _first_since(at: pl.Series, instant: int, start: int) -> int:
+def _first_since(at: "pl.Series", instant: int, start: int) -> int:
     """The first row from `start` on that is not before `instant`; `at` never falls."""
     return bisect_left(range(at.len()), instant, start, key=at.item)
 

@@ -9,8 +9,9 @@ import typer
 from typer.testing import CliRunner
 
 from deploy.simulate.against import parse_against
-from deploy.simulate.command import compare, register
+from deploy.simulate.command import register
 from deploy.simulate.difference import difference
+from deploy.simulate.printed import compare
 from deploy.simulate.scenario import parse_scenario
 from schemas.documents import Product, RateCard
 from schemas.errors import DocumentError

@@ -6,9 +6,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from deploy.simulate.command import register, simulate
+from deploy.simulate.command import register
 from deploy.simulate.contents import SUPPORTED
 from deploy.simulate.folds import Folds
+from deploy.simulate.printed import simulate
 from deploy.simulate.report import report
 from deploy.simulate.run import Running, run
 from deploy.simulate.scenario import Entry, parse_scenario

@@ -9,8 +9,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from deploy.provision import create_topics
-from ingest.commands import describe_report, register
+from ingest.commands import register
 from ingest.loader import SendReport
+from ingest.terminal import describe_report
 from schemas.errors import ConfigurationError, DocumentError
 
 EVENT = b'{"time":"2026-01-01T00:00:00Z","type":"t","subject":"a","id":"1","source":"s"}'

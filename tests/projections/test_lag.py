@@ -11,9 +11,9 @@ from prometheus_client import REGISTRY
 from deploy.provision import create_topics
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
+from projections.fold.kind import StageKind
 from projections.fold.lag import LagMeter, age, received_at
 from projections.fold.log import Log
-from projections.fold.worker import StageKind
 from schemas.frames import JOURNAL_SCHEMA, RATED_SCHEMA, FrameKind, JournalHeader, OutputHeader
 from schemas.frames import encode as frame
 from schemas.topics import JOURNAL, USAGE

@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from projections.fold.kind import StageKind
 from projections.fold.log import Log
 from projections.fold.outbox import Output
 from projections.fold.position import Position, record_digest
@@ -17,7 +18,6 @@ from projections.fold.retry import Patience
 from projections.fold.snapshot import SnapshotReader
 from projections.fold.stage import Record
 from projections.fold.store import PartitionStore
-from projections.fold.worker import StageKind
 from projections.rows import Changes, RowReader
 from schemas.errors import Fenced, LogReplacedError
 from schemas.topics import JOURNAL

@@ -18,13 +18,13 @@ import redis
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
 from projections.fold import position, stage
+from projections.fold.kind import StageKind
 from projections.fold.outbox import Delivery, Outbox, Output
 from projections.fold.position import OutputReader, Position
 from projections.fold.retry import Patience
 from projections.fold.snapshot import SnapshotReader
 from projections.fold.stage import Record
 from projections.fold.store import PartitionStore
-from projections.fold.worker import StageKind
 from projections.rows import MemoryReader
 from schemas.errors import Fenced
 from schemas.frames import (

@@ -11,13 +11,13 @@ import redis
 
 from processors.admission.settings import AdmissionSettings
 from processors.admission.worker import AdmissionWorker
+from projections.fold.kind import StageKind
 from projections.fold.log import Log
 from projections.fold.outbox import Outbox
 from projections.fold.position import Position
 from projections.fold.retry import Patience
 from projections.fold.stage import StagePartition
 from projections.fold.store import PartitionStore
-from projections.fold.worker import StageKind
 from schemas.errors import DrawdownError
 from schemas.topics import CATALOG, CREDITS, USAGE
 from tests.simulation.log import Broker

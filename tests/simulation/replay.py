@@ -14,10 +14,10 @@ from processors.rating.stage import RATING
 from projections.balances.books import accounts_in
 from projections.balances.row import check_conservation
 from projections.balances.stage import BALANCES
+from projections.fold.kind import StageKind
 from projections.fold.outbox import Output
 from projections.fold.position import ZERO, JournalReader, OutputReader, Position
 from projections.fold.stage import Record
-from projections.fold.worker import StageKind
 from projections.rows import MemoryReader
 from schemas.frames import (
     JOURNAL_SCHEMA,
