@@ -7,6 +7,7 @@ worker starts in half the time and without the libraries of the others.
 import functools
 import logging
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -37,6 +38,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _USAGE_EXIT: Final = 2
+
+
+class Door(StrEnum):
+    """What faces outwards and may run beside the workers: each is a command, too."""
+
+    GATEWAY = "gateway"
+    API = "api"
+    WEBHOOKS = "webhooks"
 
 
 @functools.cache
@@ -100,15 +109,30 @@ def up(
     data: Annotated[
         Path | None, typer.Option(help="data folder, for --broker apache: kept between runs")
     ] = None,
+    doors: Annotated[
+        list[Door] | None,
+        typer.Option(
+            "--with",
+            metavar="gateway|api|webhooks",
+            help="run this, too, with the settings that it has; repeat",
+        ),
+    ] = None,
 ) -> None:
     """Run servers and every worker on this machine; Ctrl-C drains and stops all.
 
-    The embedded broker keeps its log in memory: for trying and for tests.
+    The embedded broker keeps its log in memory: for trying and for tests. Gateway and API listen on
+    loopback, and elsewhere only with API keys; webhooks need DRAWDOWN_WEBHOOKS_FILE.
     """
     from deploy.up import run_up
 
+    if doors:
+        from deploy.doors import prepare
+
+        for line in prepare(doors, settings()):
+            typer.echo(line)
+
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
-    run_up(broker, data)
+    run_up(broker, data, doors or ())
 
 
 acl.register(app, settings)

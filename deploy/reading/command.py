@@ -149,10 +149,11 @@ def _register_lag(app: typer.Typer, settings: Callable[[], "Settings"]) -> None:
         """Show how many records each stage has not read yet, by the positions in Redis."""
         from rich.console import Console
 
-        from deploy.reading.lag import measure, show
+        from deploy.reading.lag import measure, measure_webhooks, show
         from deploy.reading.surroundings import surroundings
 
-        measured = measure(surroundings(settings()))
+        around = surroundings(settings())
+        measured = [*measure(around), *measure_webhooks(around)]
         if as_json:
             _print_json([each.to_dict() for each in measured])
         else:

@@ -8,8 +8,10 @@ from rich.table import Table
 from deploy.reading.surroundings import Surroundings
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
+from projections.delivery.settings import STAGE as WEBHOOKS
+from projections.delivery.store import DeliveryStore
 from schemas.frames import Source
-from schemas.topics import CREDITS, USAGE, Topic
+from schemas.topics import ALERTS, CREDITS, USAGE, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,23 @@ def measure(around: Surroundings) -> list[Lag]:
         for number in numbers:
             at = around.snapshots.take(number, kind.name, ()).position.offset
             found.append(Lag(kind.name, number, kind.reads.name, at, ends[number]))
+    return found
+
+
+def measure_webhooks(around: Surroundings) -> list[Lag]:
+    """The alerts that the dispatchers have not taken in; nothing where there never was one.
+
+    What they have taken in and not delivered yet waits in Redis: `drawdown subscriptions list`.
+    """
+    reader = around.snapshots
+    store = DeliveryStore(reader.client, reader.key_prefix, reader.patience)
+    positions = store.positions()
+    if not positions:
+        return []
+    found = []
+    for number, (low, high) in around.log.bounds(ALERTS.name, around.partitions()).items():
+        at = positions[number].offset if number in positions else low
+        found.append(Lag(WEBHOOKS, number, ALERTS.name, at, high))
     return found
 
 

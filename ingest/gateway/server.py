@@ -8,7 +8,8 @@ from ingest.gateway.app import Gateway, begin
 from ingest.gateway.sender import Sender
 from projections.access import Kafka
 from projections.web.access import Access
-from projections.web.server import open_keys, serve
+from projections.web.keyring import open_keys
+from projections.web.server import serve
 
 log = logging.getLogger(__name__)
 _MOST_CONNECTIONS: Final = 5_000

@@ -21,7 +21,8 @@ from projections.fold.log import Log
 from projections.metrics.errors import count_as
 from projections.metrics.series import begin_api
 from projections.web.access import Access
-from projections.web.server import open_keys, serve
+from projections.web.keyring import open_keys
+from projections.web.server import serve
 from schemas.errors import ConfigurationError
 from schemas.topics import CATALOG, CREDITS, JOURNAL
 

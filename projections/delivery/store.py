@@ -58,6 +58,12 @@ class DeliveryStore:
         raw = cast("bytes | None", self._patience.run(lambda: self._client.hget(key, field)))
         return None if raw is None else decode_position(raw.decode())
 
+    def positions(self) -> dict[int, Position]:
+        """How far each partition is taken in; without those that never were."""
+        raw = self._patience.run(lambda: self._client.hgetall(self._positions))
+        found = cast("dict[bytes, bytes]", raw)
+        return {int(number): decode_position(text.decode()) for number, text in found.items()}
+
     def take(
         self,
         partition: int,

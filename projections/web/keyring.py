@@ -1,5 +1,6 @@
 """The file of keys: read again when it changes, so that a revoked key is out within a second."""
 
+import ipaddress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,6 +30,22 @@ class KeyRing:
         return self._file.fault
 
 
+def open_keys(service: str, host: str, path: Path | None) -> KeyRing | None:
+    """The keys of the file; None without one, which is for loopback only.
+
+    Raises ConfigurationError for any other host without keys, and for a file that cannot be read.
+    """
+    if path is not None:
+        return KeyRing(path)
+    if not _is_loopback(host):
+        message = (
+            f"without gateway_keys the {service} takes what anybody sends: it listens on loopback"
+            f" only, not on {host}"
+        )
+        raise ConfigurationError(message)
+    return None
+
+
 def load_keys(path: Path) -> Keys:
     """The keys of a file. Raises ConfigurationError."""
     try:
@@ -44,3 +61,10 @@ def load_keys(path: Path) -> Keys:
 def save_keys(path: Path, keys: Keys) -> None:
     """Put `keys` in the place of the file, at once, readable by its owner only."""
     replace_file(path, keys.model_dump_json(indent=2, exclude_defaults=True).encode(), OWNER_ONLY)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

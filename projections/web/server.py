@@ -1,39 +1,19 @@
 """The process of an HTTP service: uvicorn around the application, until SIGTERM or Ctrl-C."""
 
-import ipaddress
 import logging
 import resource
 import signal
-from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
 from projections.confirming import ANSWER_SECONDS
-from projections.web.keyring import KeyRing
 from projections.web.protocol import PunctualProtocol
-from schemas.errors import ConfigurationError
 
 log = logging.getLogger("drawdown")
 _IDLE_SECONDS: Final = 30
 _OTHER_FILES: Final = 256
 """Of clients of Kafka and Redis, and of the interpreter."""
-
-
-def open_keys(service: str, host: str, path: Path | None) -> KeyRing | None:
-    """The keys of the file; None without one, which is for loopback only.
-
-    Raises ConfigurationError for any other host without keys, and for a file that cannot be read.
-    """
-    if path is not None:
-        return KeyRing(path)
-    if not _is_loopback(host):
-        message = (
-            f"without gateway_keys the {service} takes what anybody sends: it listens on loopback"
-            f" only, not on {host}"
-        )
-        raise ConfigurationError(message)
-    return None
 
 
 def configured(app: Any, host: str, port: int, most_connections: int) -> uvicorn.Config:  # noqa: ANN401 - any ASGI application
@@ -74,10 +54,3 @@ def _allow_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < wanted:
         log.warning("only %d files may be open, %d are wanted: raise the limit", allowed, wanted)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from typer.main import get_command
@@ -39,7 +39,7 @@ OPEN: Final = {"DRAWDOWN_GATEWAY_HOST": "0.0.0.0", "DRAWDOWN_API_HOST": "0.0.0.0
 
 def commands() -> list[tuple[str, ...]]:
     """Every command and every group, as they are typed; the first is `drawdown` itself."""
-    found = [((), get_command(cli.app))]
+    found: list[tuple[tuple[str, ...], Any]] = [((), get_command(cli.app))]
     for path, command in found:  # grows while it is walked
         below = getattr(command, "commands", {})
         found.extend(((*path, name), each) for name, each in below.items())
