@@ -24,6 +24,7 @@ from tests.projections.delivery.processes import receiver, until
 ROOT: Final = Path(__file__).parents[2]
 DOORS: Final = ("--with", "gateway", "--with", "api", "--with", "webhooks")
 READY: Final = b"GET /readyz HTTP/1.0\r\n\r\n"
+PATIENCE: Final = 60.0
 SINCE: Final = "2026-01-01T00:00:00Z"
 DOCUMENTS: Final = [
     {
@@ -84,7 +85,8 @@ class Up:
 
     def balance(self) -> str | None:
         """What acme has available; None where it is not known yet."""
-        answer = httpx.get(f"http://127.0.0.1:{self.api}/v1/accounts/acme/balance")
+        asked = f"http://127.0.0.1:{self.api}/v1/accounts/acme/balance"
+        answer = httpx.get(asked, timeout=PATIENCE)
         return str(answer.json()["available"]) if answer.is_success else None
 
 
@@ -154,12 +156,13 @@ def test_usage_goes_in_and_balances_and_alerts_come_out(tmp_path: Path) -> None:
             f"http://127.0.0.1:{running.api}/v1/documents",
             json=DOCUMENTS,
             headers={"prefer": "wait=30"},
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert applied.is_success, applied.text
         until(lambda: running.balance() == "10", "the grant")
         twice = [event("e1"), event("e1"), event("e2")]
-        posted = httpx.post(f"http://127.0.0.1:{running.gateway}/v1/events", json=twice)
+        events = f"http://127.0.0.1:{running.gateway}/v1/events"
+        posted = httpx.post(events, json=twice, timeout=PATIENCE)
         assert posted.json() == {"accepted": 3, "invalid": []}
         until(lambda: running.balance() == "9.6", "the balance of two calls")
         until(lambda: bool(crm.accepted("/crm")), "the alert")
