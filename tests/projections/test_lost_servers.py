@@ -33,6 +33,11 @@ def errors(address: str, server: str, stage: str) -> dict[str, float]:
     return found
 
 
+def meets(address: str, server: str, stage: str, reason: str) -> None:
+    """Wait until it counts such an error."""
+    until(lambda: errors(address, server, stage)[reason] > 0, f"{server} {reason} of {stage}")
+
+
 def test_what_is_met_is_counted(servers: Servers, tmp_path: Path) -> None:
     kind: Kind = "apache" if servers.kind == "apache" else "embedded"
     with open_servers(kind, tmp_path / "servers") as own:
@@ -52,17 +57,11 @@ def test_what_is_met_is_counted(servers: Servers, tmp_path: Path) -> None:
             balance = httpx.get(f"{asked}/v1/accounts/acme/balance", timeout=30)
             assert balance.status_code == httpx.codes.SERVICE_UNAVAILABLE
             for stage, address in both.items():
-                until(
-                    lambda where=address, of=stage: errors(where, "redis", of)["connection"] > 0,
-                    f"an error of Redis of {stage}",
-                )
+                meets(address, "redis", stage, "connection")
             own.broker.kill()
             account = {"kind": "Account", "id": "acme", "rate_card": "standard"}
             sent = httpx.post(f"{asked}/v1/documents", json=account, timeout=30)
             assert sent.status_code == httpx.codes.SERVICE_UNAVAILABLE
             assert errors(asked, "kafka", "api")["unavailable"] == 1
             for stage, address in both.items():
-                until(
-                    lambda where=address, of=stage: errors(where, "kafka", of)["transport"] > 0,
-                    f"an error of Kafka of {stage}",
-                )
+                meets(address, "kafka", stage, "transport")

@@ -162,6 +162,36 @@ def test_410_disables_until_it_is_enabled_also_after_a_restart(place: Place, to:
         until(lambda: to.accepted("/crm") == everything, "what was skipped, replayed")
 
 
+def test_nothing_but_failures_for_long_enough_disables(place: Place, to: Receiver) -> None:
+    """As 410 does: what waited comes once it is enabled. A success in between begins it anew."""
+    lasting = place.with_settings(disable_after="PT1S", delays=" ".join(["PT1S"] * 40))
+    lasting.subscribe(to, "broken", "--account", "a")
+    lasting.subscribe(to, "flaky", "--account", "b")
+    to.plan("/broken", BROKEN)
+    to.plan("/flaky", *[BROKEN, OK] * 50, OK)
+    flaky = [alert(n, "b") for n in range(10, 14)]
+    with lasting.dispatcher() as (process, port):
+        lasting.write(alert(1, "a"))
+        for number in range(1, len(flaky) + 1):
+            lasting.write(flaky[number - 1])
+            until(lambda: len(to.accepted("/flaky")) == number, "the flaky one's next alert")  # noqa: B023 - asked in this round only
+        until(
+            lambda: "nothing but failures since" in lasting.command("subscriptions", "list"),
+            "it is disabled",
+        )
+        until(
+            lambda: metric(port, 'drawdown_webhook_disabled_subscriptions{stage="webhooks"}') == 1,
+            "the other one is not",
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert len(to.seen("/broken")) >= 2, "one failure is not nothing but failures for a second"
+    to.plan("/broken", OK)
+    with lasting.dispatcher():
+        lasting.command("subscriptions", "enable", "broken")
+        until(lambda: to.accepted("/broken") == ids(alert(1, "a")), "what waited")
+
+
 def test_a_redirect_is_not_followed_and_dead_letters_are_replayed(
     place: Place, to: Receiver
 ) -> None:
@@ -314,6 +344,44 @@ def test_kill_9_loses_no_alert(place: Place, to: Receiver) -> None:
     assert dead(place, "crm") == []
     counts = Counter(each["id"] for each in to.seen() if each["status"] == 204)
     assert sum(counts.values()) < 2 * len(several), "what was settled is not sent again"
+
+
+@pytest.mark.apache
+def test_dispatchers_share_the_work_and_one_takes_over_from_one_that_was_killed(
+    place: Place, to: Receiver
+) -> None:
+    """Each has partitions of its own; what the killed one held comes from the other.
+
+    The embedded broker rebalances, and leaves the killed static member its partitions.
+    """
+    place.subscribe(to, "crm")
+    to.plan("/crm", {"status": 204, "seconds": 0.2})
+    several = [alert(n, f"a{n % 20}") for n in range(300)]
+    taken = 'drawdown_webhook_deliveries_total{outcome="taken"}'
+    one, other = (
+        Place(place.kafka, place.redis_url, place.prefix, place.file, {"DRAWDOWN_MEMBER": name})
+        for name in ("one", "other")
+    )
+    with one.dispatcher() as (killed, first), other.dispatcher() as (_, second):
+        until(lambda: shares(first) == shares(second) == 1, "a partition for each")
+        place.write(*several[:200])
+        until(lambda: metric(first, taken) > 0 and metric(second, taken) > 0, "both work")
+        assert to.accepted() < ids(*several[:200]), "too late for the test to mean anything"
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        place.write(*several[200:])
+        until(lambda: to.accepted() == ids(*several), "every alert")
+        until(lambda: shares(second) == PARTITIONS, "the other has all partitions")
+    assert dead(place, "crm") == []
+
+
+def shares(port: int) -> int:
+    """How many partitions a dispatcher has."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
+            return len(json.load(answer)["positions"])
+    except OSError:
+        return 0
 
 
 def test_a_redis_that_lost_what_waited_is_noticed_and_all_is_sent(
