@@ -24,16 +24,10 @@ TERMS: Final[dict[str, Change]] = {
     "a limit denies": altered(
         limits.Use.passed_by, "self.used + cost > self.limit.amount.units", "False"
     ),
-    "a limit lets its last credit through": altered(
-        limits.Use.passed_by, "self.used + cost >", "self.used + cost >="
-    ),
     "a limit is by its period": altered(
         limits.limits_of, "period_at(time, limit.period, None, zone)", "(0, 0)"
     ),
     "a limit is of its products": altered(limits.limits_of, "limit.products is not None", "False"),
-    "what returns leaves its limit": altered(
-        limits.count, "limit_row.used += cost", "limit_row.used += max(cost, 0)"
-    ),
     "a limit that is reached is told": silent_about("credits.limit.reached"),
     "a limit is reached once": altered(limits.count, "and not limit_row.reached", ""),
     "a cap denies": altered(authorise._denial, "scope.overage + owed > cap", "False"),
@@ -44,9 +38,6 @@ TERMS: Final[dict[str, Change]] = {
     "a cap is reached once": altered(overage.evaluate_cap, "and not counted.capped", ""),
     "grace ends": altered(authorise._denial, 'return "grace" if', "return None if"),
     "what a period added is told": silent_about("credits.overage.due"),
-    "what a period added is net": altered(
-        overage.move, "counted.added += amount", "counted.added += max(amount, 0)"
-    ),
     "a top-up is asked for": silent_about("credits.topup.requested"),
     "a top-up asks for what lacks": altered(
         top_up.request_where_due, "rule.target - available_in(row, scope)", "rule.target"
@@ -83,12 +74,10 @@ TERMS: Final[dict[str, Change]] = {
         "None",
     ),
     "a recurring grant is by seats": altered(new.of_rule, "(seats if rule.per_seat else 1)", "1"),
-    "a rule has its own anchor": altered(periodic._anchor, "rule.anchor or", ""),
     "a rule ends with its contract": altered(periodic._runs_at, "end is None or at < end", "True"),
     "no period has two of a rule": altered(
         periodic.start_cursors, "last is not None and start <= last", "False"
     ),
-    "a fee is by seats": altered(periodic.draw_fee, "seats if fee.per_seat else 1", "1"),
     "a contract is depleted": altered(
         measures.evaluate,
         "counted.above_zero and available == 0",
@@ -97,7 +86,6 @@ TERMS: Final[dict[str, Change]] = {
     "a contract's rules are of its own grants": altered(
         measures.measured, "within(row, scope)", "row.grants"
     ),
-    "a rule is of its products": altered(measures.concerns, "rule.products is None", "True"),
     "what rolled is as old as its root": altered(
         burn.spendable, "time < terms.root_effective_at", "time < terms.effective_at"
     ),
