@@ -18,7 +18,7 @@ _FILE: Final = "DRAWDOWN_WEBHOOKS_FILE"
 
 def files_of(environment: dict[str, str | None]) -> list[Path]:
     """The settings that are paths."""
-    return [Path(each) for each in environment.values() if (each or "").startswith("/")]
+    return [Path(each) for each in environment.values() if each and each.startswith("/")]
 
 
 @pytest.mark.parametrize("name", OURS)

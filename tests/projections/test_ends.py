@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 import redis
 
-from deploy.acl.lists import redis_roles, redis_rules
+from deploy.acl.lists import redis_rules
 from projections import ends
 from projections.access import RedisAccess
 from projections.fold.connection import redis_client
@@ -120,9 +120,7 @@ def test_the_shipped_roles_may_write_and_read_it(
 ) -> None:
     """As users that may do nothing else."""
     key = {"worker": ends.of_workers, "webhooks": ends.of_webhooks}[role](topic_prefix)
-    writer = role if role in redis_roles() else "worker"
-    reader = "exporter" if "exporter" in redis_roles() else "reader"
-    users = {f"{topic_prefix}w": writer, f"{topic_prefix}r": reader}
+    users = {f"{topic_prefix}w": role, f"{topic_prefix}r": "exporter"}
     with redis.Redis.from_url(redis_url) as admin:
         try:
             for user, of in users.items():

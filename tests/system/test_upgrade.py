@@ -19,12 +19,12 @@ from deploy.supervisor import metrics_registry
 from ingest import Producer
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
+from projections.fold.kind import StageKind
 from projections.fold.log import Log
 from projections.fold.rebuild import Rebuilder
 from projections.fold.retry import Patience
 from projections.fold.snapshot import Snapshot
 from projections.fold.store import PartitionStore
-from projections.fold.worker import StageKind
 from projections.rows import Changes
 from schemas.frames import VERSION, Source
 from schemas.times import format_instant
