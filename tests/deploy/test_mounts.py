@@ -18,7 +18,7 @@ _FILE: Final = "DRAWDOWN_WEBHOOKS_FILE"
 
 def files_of(environment: dict[str, str | None]) -> list[Path]:
     """The settings that are paths."""
-    return [Path(each) for each in environment.values() if each and each.startswith("/")]
+    return [Path(each) for each in environment.values() if each is not None and each[:1] == "/"]
 
 
 @pytest.mark.parametrize("name", OURS)
