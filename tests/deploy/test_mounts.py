@@ -10,6 +10,7 @@ import pytest
 from projections.delivery.files import load_subscriptions
 from projections.delivery.subscriptions import Subscriptions
 from schemas.errors import ConfigurationError
+from tests.deploy.image import DOCKERFILE
 from tests.deploy.test_chart import CASES, pods
 from tests.deploy.test_compose import OURS, SERVICES
 
@@ -27,6 +28,21 @@ def test_compose_mounts_each_file(name: str) -> None:
     mounted = {Path(each.split(":")[1]) for each in service.get("volumes", ())}
     for path in files_of(service.get("environment", {})):
         assert path.parent in mounted, (name, path)
+
+
+def test_a_fresh_volume_belongs_to_the_user_of_the_image() -> None:
+    """It gets the owner of the folder that it is mounted on: root, where the image has none."""
+    made = re.search(
+        r"for each in ([\w ]+); do \\\n +install -d -o 10001 .+ \"/secrets/\$each\"", DOCKERFILE
+    )
+    assert made is not None
+    written = {
+        volume.split(":")[1]
+        for name in OURS
+        for volume in SERVICES[name].get("volumes", ())
+        if not volume.endswith(":ro")
+    }
+    assert written == {f"/secrets/{each}" for each in made[1].split()}
 
 
 @pytest.mark.parametrize("case", CASES)
