@@ -66,7 +66,8 @@ class Asking:
         while True:
             now = self._clock.get(account, clock)
             found = min(self._instants(account, now, clock, terms), default=None)
-            if found is None:
+            if found is None:  # what changes at an instant changes nothing before it
+                self._clock[account] = max(now, clock)
                 return
             at = max(found, now)
             yield from ((at, alert) for alert in self.moment(account, at, terms))
