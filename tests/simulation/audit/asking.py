@@ -40,15 +40,25 @@ class Asking:
         self._clock: dict[str, int] = {}
 
     def moment(
-        self, account: str, at: int, terms: Terms, unbegun: str | None = None
+        self,
+        account: str,
+        at: int,
+        terms: Terms,
+        unbegun: str | None = None,
+        until: int | None = None,
     ) -> Iterator[Fields]:
-        """What is asked for after everything at one instant, or a record."""
+        """What is asked for after everything at one instant, or a record.
+
+        Requests have failed that were to be answered by then; before `until`, where something comes
+        next that was due then, whenever that became known.
+        """
+        until = at + 1 if until is None else until
         self._clock[account] = at
         for scope, rule in _rules(account, at, terms):
             if scope[1] == unbegun is not None:
                 continue
             ask = self._of.setdefault(scope, _Ask())
-            if ask.request is not None and ask.requested_at + _timeout(rule) <= at:
+            if ask.request is not None and ask.requested_at + _timeout(rule) < until:
                 _fail(ask, rule, at)
             available = self._available(scope, at)
             if available < Fraction(rule["threshold"]) and self._when(scope, rule, at, terms) == at:

@@ -83,10 +83,11 @@ class Course:
         for one in runs(postings):
             instant = _instant(one, terms)
             if before is not None and instant != before and (at or _is_due(one)):
-                self._moment(account, at or _at(one), terms, waits[1])
+                until = instant if _is_due(one) else None
+                self._moment(account, at or _at(one), terms, waits[1], until)
                 if waits[1] is not None and _is_due(one):  # it begins before what it makes due
                     if instant > waits[0]:
-                        self._moment(account, at or _at(one), terms)
+                        self._moment(account, at or _at(one), terms, until=until)
                     waits = (0, None)
             before, at = instant, _at(one)
             self._advance(account, at, terms, within=True)
@@ -150,11 +151,18 @@ class Course:
         for at, alert in self._asking.advance(account, clock, terms):
             self._expect(account, at, alert)
 
-    def _moment(self, account: str, at: int, terms: Terms, unbegun: str | None = None) -> None:
+    def _moment(
+        self,
+        account: str,
+        at: int,
+        terms: Terms,
+        unbegun: str | None = None,
+        until: int | None = None,
+    ) -> None:
         """After everything at one instant, or a record, by which a contract has not yet begun."""
         for alert in self._debts.capped(account, terms, at):
             self._expect(account, at, alert)
-        for alert in self._asking.moment(account, at, terms, unbegun):
+        for alert in self._asking.moment(account, at, terms, unbegun, until):
             self._expect(account, at, alert)
 
     def _expect(self, account: str, at: int, alert: Fields) -> None:
