@@ -144,7 +144,7 @@ class Course:
     def _advance(self, account: str, clock: int, terms: Terms, *, within: bool = False) -> None:
         """What falls due up to `clock`; what is asked for `within` its instant, comes later."""
         self._occurred.subtract(self._calendar.due(account, clock, terms))
-        self.lives.terminated(account, clock, terms)
+        self.lives.terminated(account, clock, terms, self.holdings)
         for at, alert in self._debts.ends(account, clock):
             self._expect(account, at, alert)
         clock -= within

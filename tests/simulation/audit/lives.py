@@ -161,14 +161,19 @@ class Lives:
             self._fund(account, life, held.issued)
             self.paid.append(life)
 
-    def terminated(self, account: str, clock: int, terms: Terms) -> None:
-        """Contracts that were terminated by `clock`: their credits stop, or are the account's."""
+    def terminated(self, account: str, clock: int, terms: Terms, holdings: Holdings) -> None:
+        """Contracts that were terminated by `clock`: their credits stop, or are the account's.
+
+        What had ended before stays as it was.
+        """
         for (owner, name), contract in terms.contracts.items():
             over = contract.stopped is not None and contract.stopped <= clock
             if owner != account or not over or (owner, name) in self._ended:
                 continue
             self._ended.add((owner, name))
-            for life in self.of.get(account, {}).values():
+            for grant, life in self.of.get(account, {}).items():
+                if holdings.of[account][grant].ended is not None:
+                    continue
                 if life.contract == name and contract.policy != "to_account":
                     life.closed = True
                 elif life.contract == name:
