@@ -15,7 +15,7 @@ _SAME: Final = ("account", "at", "source", "id", "product", "contract", "time", 
 
 @dataclass
 class Line:
-    """One line; a fee and a capture have no `source`, a capture no `quantity`."""
+    """One line; a fee and a capture have no `source`. A fee of no seats has no quantity either."""
 
     account: str
     contract: str | None
@@ -26,6 +26,7 @@ class Line:
     source: str | None
     id: str
     quantity: Fraction
+    fee: bool
     postings: Sequence[Row] = field(repr=False)
 
     @property
@@ -37,7 +38,7 @@ class Line:
     @property
     def captured(self) -> bool:
         """Whether it is what a hold captured."""
-        return self.source is None and not self.quantity
+        return self.source is None and not self.fee
 
     @property
     def denied(self) -> set[bool]:
@@ -69,6 +70,7 @@ def runs(postings: Sequence[Row]) -> Iterator[Line | Row]:
                 one["source"],
                 one["id"],
                 Fraction(one["quantity"]),
+                (one["match"] or "").startswith("fee:"),
                 found,
             )
 
