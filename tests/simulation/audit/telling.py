@@ -35,6 +35,9 @@ class Told:
         self._at: dict[Place, dict[Scope, list[Fields]]] = defaultdict(lambda: defaultdict(list))
         self._fired: dict[Scope, set[tuple[str, str]]] = defaultdict(set)
         self._before: dict[Scope, tuple[bool, int]] = {}
+        self._owner: dict[
+            tuple[str, str], str | None
+        ] = {}  # of a grant, when it was last looked at
         known = set()
         for event in map(json.loads, alerts):
             if event["id"] not in known and event["type"] in _KINDS:
@@ -63,7 +66,11 @@ class Told:
         for contract in scopes(terms, account):
             scope = (account, contract)
             own = [pair for pair in active if contract in {None, pair[0].contract}]
-            names = {name for name, of in found if contract in {None, of}}
+            names = {
+                name
+                for name, of in found
+                if contract in {None, of, self._owner.get((account, name))}
+            }
             since = self._before.get(scope, (False, 0))[1]
             began = any(
                 since < lives.of[account][name].begins <= clock
@@ -71,6 +78,7 @@ class Told:
             )
             faults = self._scope(place, scope, clock, own, terms, rose=began or bool(rose & names))
             yield from (f"{place} I6: {fault}" for fault in faults)
+        self._owner.update(((account, name), of) for name, of in found)
 
     def _scope(
         self, place: Place, scope: Scope, clock: int, active: Active, terms: Terms, *, rose: bool
