@@ -38,28 +38,17 @@ class Asking:
         self._lives, self._holdings = lives, holdings
         self._of: dict[Scope, _Ask] = {}
         self._clock: dict[str, int] = {}
+        self._waits: dict[Scope, int] = {}
 
-    def moment(
-        self,
-        account: str,
-        at: int,
-        terms: Terms,
-        unbegun: str | None = None,
-        until: int | None = None,
-    ) -> Iterator[Fields]:
-        """What is asked for after everything at one instant, or a record.
+    def waits(self, account: str, contract: str, begins: int) -> None:
+        """A new contract begins after the record that brings it, as what is due, if not later."""
+        self._waits[account, contract] = begins
 
-        Requests have failed that were to be answered by then; before `until`, where something comes
-        next that was due then, whenever that became known.
-        """
-        until = at + 1 if until is None else until
+    def moment(self, account: str, at: int, terms: Terms) -> Iterator[Fields]:
+        """What is asked for after everything due at one instant, or a record."""
         self._clock[account] = at
-        for scope, rule in _rules(account, at, terms):
-            if scope[1] == unbegun is not None:
-                continue
+        for scope, rule in self._rules(account, at, terms):
             ask = self._of.setdefault(scope, _Ask())
-            if ask.request is not None and ask.requested_at + _timeout(rule) < until:
-                _fail(ask, rule, at)
             available = self._available(scope, at)
             if available < Fraction(rule["threshold"]) and self._when(scope, rule, at, terms) == at:
                 start = period_start(at, *_billing(scope, at, terms))
@@ -71,6 +60,27 @@ class Asking:
                 about = {"request": ask.request, "amount": Fraction(rule["target"]) - available}
                 yield {"type": REQUESTED, "contract": scope[1]} | about
 
+    def happen(self, account: str, due: int, at: int, terms: Terms) -> None:
+        """What was due up to `due`, known or done `at`: contracts begin, and requests time out."""
+        for scope in [each for each in self._waits if each[0] == account]:
+            if self._waits[scope] <= due:
+                del self._waits[scope]
+        for scope, rule in self._rules(account, at, terms):
+            if (timeout := self._timeout(scope, rule)) is not None and timeout <= due:
+                _fail(self._of[scope], rule, at)
+
+    def known(self, account: str, before: int, at: int, terms: Terms) -> Iterator[Fields]:
+        """What a record `at` makes due at instants that are past, those before one; in order."""
+        while True:
+            past = [begins for scope, begins in self._waits.items() if scope[0] == account]
+            for scope, rule in self._rules(account, at, terms):
+                if (timeout := self._timeout(scope, rule)) is not None:
+                    past.append(timeout)
+            if min(past, default=before) >= before:
+                return
+            self.happen(account, min(past), at, terms)
+            yield from self.moment(account, at, terms)
+
     def advance(self, account: str, clock: int, terms: Terms) -> Iterator[tuple[int, Fields]]:
         """What is asked for, or fails, up to `clock` where nothing else happens; and when."""
         while True:
@@ -80,6 +90,7 @@ class Asking:
                 self._clock[account] = max(now, clock)
                 return
             at = max(found, now)
+            self.happen(account, at, at, terms)
             yield from ((at, alert) for alert in self.moment(account, at, terms))
 
     def _instants(self, account: str, now: int, clock: int, terms: Terms) -> Iterator[int]:
@@ -93,8 +104,9 @@ class Asking:
             rule = _rule(account, scope, now, terms)
             if ask is None or rule is None:
                 continue
-            if ask.request is not None and ask.requested_at + _timeout(rule) <= clock:
-                yield ask.requested_at + _timeout(rule)
+            timeout = self._timeout((account, scope), rule)
+            if timeout is not None and timeout <= clock:
+                yield timeout
             elif self._available((account, scope), now) < Fraction(rule["threshold"]):
                 at = self._when((account, scope), rule, now, terms)
                 if at is not None and now < at <= clock:
@@ -129,16 +141,24 @@ class Asking:
 
     def failed(self, account: str, request: str, at: int, terms: Terms) -> None:
         """`top_up_failed`, of a request that is in flight."""
-        for scope, rule in _rules(account, at, terms):
+        for scope, rule in self._rules(account, at, terms):
             ask = self._of.get(scope)
             if ask is not None and ask.request == request:
                 _fail(ask, rule, at)
 
+    def _rules(self, account: str, at: int, terms: Terms) -> Iterator[tuple[Scope, Fields]]:
+        """The scopes that ask by themselves: no contract that has yet to begin."""
+        for contract in scopes(terms, account):
+            rule = _rule(account, contract, at, terms)
+            if rule is not None and (account, contract) not in self._waits:
+                yield (account, contract), rule
 
-def _rules(account: str, at: int, terms: Terms) -> Iterator[tuple[Scope, Fields]]:
-    for contract in scopes(terms, account):
-        if (rule := _rule(account, contract, at, terms)) is not None:
-            yield (account, contract), rule
+    def _timeout(self, scope: Scope, rule: Fields) -> int | None:
+        """When the request that is in flight has failed."""
+        ask = self._of.get(scope)
+        if ask is None or ask.request is None:
+            return None
+        return ask.requested_at + span(rule.get("timeout", "PT24H"))
 
 
 def _rule(account: str, contract: str | None, at: int, terms: Terms) -> Fields | None:
@@ -162,10 +182,6 @@ def _fail(ask: _Ask, rule: Fields, at: int) -> None:
 
 def _cooldown(rule: Fields) -> int:
     return span(rule.get("cooldown", "PT1H"))
-
-
-def _timeout(rule: Fields) -> int:
-    return span(rule.get("timeout", "PT24H"))
 
 
 def _billing(scope: Scope, at: int, terms: Terms) -> tuple[str, Fields | None]:

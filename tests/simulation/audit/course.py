@@ -6,9 +6,10 @@ record, and happens by the terms before it.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from fractions import Fraction
+from itertools import groupby
 from typing import Any, Final
 
 from schemas.frames import RatedKind
@@ -26,6 +27,7 @@ from tests.simulation.audit.terms import Fields, Terms
 
 ACTS: Final = {int(RatedKind.LINE), int(RatedKind.TICK), int(RatedKind.DOCUMENT)}
 _TOLD: Final = {REACHED, CAPPED, DUE, ISSUED, ROLLED, REQUESTED, *ENDS.values()}
+_ENDING: Final = {"rolled_over", "expired", "voided"}
 Alert = tuple[Any, ...]
 
 
@@ -49,8 +51,13 @@ class Course:
             if account in terms.accounts:
                 mine = [one for one in postings if one["account"] == account]
                 mine = [one for one in mine if one["at"] < row["at"]]
-                yield from self._run(account, mine, {}, terms)
-                self._advance(account, row["at"], terms)
+                for at, ones in groupby(runs(mine), _at):
+                    self._advance(account, at, terms, within=True)
+                    for one in ones:
+                        yield from self._apply(one, {}, terms)
+                    self._asking.happen(account, at, at, terms)
+                    self._moment(account, at, terms)
+                self._advance(account, row["at"], terms, within=row["kind"] == RatedKind.TICK)
 
     def of(
         self, row: Row, postings: Sequence[Row], document: Fields, terms: Terms
@@ -65,45 +72,59 @@ class Course:
                 self._answer(account, terms)
             if document.get("kind") == "top_up_failed":
                 self._asking.failed(account, document["request"], row["at"], terms)
-            yield from self._run(account, mine, document, terms)
-            if row["account"] is not None:
-                self._moment(account, row["at"], terms)
+            if document.get("kind") == "Contract":
+                self._apply_contract(account, document["id"], terms)
+            yield from self._run(account, row["at"], mine, document, terms)
             if document:
                 self._calendar.follow(account, row["at"], terms)
             self._advance(account, row["at"], terms)
             yield from self.lives.overdue(account, row["at"], self.holdings)
 
-    def _run(
-        self, account: str, postings: Sequence[Row], document: Fields, terms: Terms
-    ) -> Iterator[str]:
-        """Postings of one account in order; the record comes before what became due by it."""
-        waits = self._unbegun(account, document, terms)
-        before: Any = "record" if document else None
-        at = 0
-        for one in runs(postings):
-            instant = _instant(one, terms)
-            if before is not None and instant != before and (at or _is_due(one)):
-                until = instant if _is_due(one) else None
-                self._moment(account, at or _at(one), terms, waits[1], until)
-                if waits[1] is not None and _is_due(one):  # it begins before what it makes due
-                    if instant > waits[0]:
-                        self._moment(account, at or _at(one), terms, until=until)
-                    waits = (0, None)
-            before, at = instant, _at(one)
-            self._advance(account, at, terms, within=True)
-            if isinstance(one, Line):
-                yield from self._draw(one, terms)
-            else:
-                yield from self._post(one, document, terms)
-        if at:
-            self._moment(account, at, terms, waits[1])
+    def _apply_contract(self, account: str, contract: str, terms: Terms) -> None:
+        if (account, contract) not in self._begun:
+            self._begun.add((account, contract))
+            begins = terms.contracts[account, contract].revisions[0][0]
+            self._asking.waits(account, contract, begins)
 
-    def _unbegun(self, account: str, document: Fields, terms: Terms) -> tuple[int, str | None]:
-        """When a new contract begins that is applied late: after the record, as what is due."""
-        if document.get("kind") != "Contract" or (account, document["id"]) in self._begun:
-            return 0, None
-        self._begun.add((account, document["id"]))
-        return terms.contracts[account, document["id"]].revisions[0][0], document["id"]
+    def _run(
+        self, account: str, at: int, postings: Sequence[Row], document: Fields, terms: Terms
+    ) -> Iterator[str]:
+        """The record, then what became due by it, in the order of the instants at which it was."""
+        self.lives.terminated(account, at, terms)
+        reached = None if document else at
+        for one in runs(postings):
+            due = self._due(one, reached, terms)
+            if due != reached and due is not None:
+                self._end(account, reached, at, terms)
+                self._expect_all(account, at, self._asking.known(account, due, at, terms))
+                reached = due
+            yield from self._apply(one, document, terms)
+        self._end(account, reached, at, terms)
+        self._expect_all(account, at, self._asking.known(account, at + 1, at, terms))
+
+    def _end(self, account: str, due: int | None, at: int, terms: Terms) -> None:
+        """Everything due at one instant has happened; or the record has, by itself."""
+        if due is not None:
+            self._asking.happen(account, due, at, terms)
+        self._moment(account, at, terms)
+
+    def _due(self, one: Line | Row, reached: int | None, terms: Terms) -> int | None:
+        """When it was due, whenever that became known; what has no time of its own, as the last.
+
+        What a record issues that is over expires at once; what a rule issues, in its turn.
+        """
+        if _is_due(one):
+            return _instant(one, terms)
+        if reached is None or isinstance(one, Line) or one["posting"] not in _ENDING:
+            return reached
+        life = self.lives.of[one["account"]][one["grant"]]
+        over = life.stops is not None and reached < life.stops <= one["at"]
+        return life.stops if over and not life.closed else reached
+
+    def _apply(self, one: Line | Row, document: Fields, terms: Terms) -> Iterator[str]:
+        if isinstance(one, Line):
+            return self._draw(one, terms)
+        return self._post(one, document, terms)
 
     def _draw(self, line: Line, terms: Terms) -> Iterator[str]:
         """It is denied where it passes a limit or its mode says so; a capture never is."""
@@ -144,25 +165,24 @@ class Course:
     def _advance(self, account: str, clock: int, terms: Terms, *, within: bool = False) -> None:
         """What falls due up to `clock`; what is asked for `within` its instant, comes later."""
         self._occurred.subtract(self._calendar.due(account, clock, terms))
-        self.lives.terminated(account, clock, terms, self.holdings)
         for at, alert in self._debts.ends(account, clock):
             self._expect(account, at, alert)
-        clock -= within
+        for stop in self.lives.stopping(account, clock, terms):
+            self._ask(account, stop - 1, terms)
+            self.lives.terminated(account, stop, terms, self.holdings)
+        self._ask(account, clock - within, terms)
+
+    def _ask(self, account: str, clock: int, terms: Terms) -> None:
         for at, alert in self._asking.advance(account, clock, terms):
             self._expect(account, at, alert)
 
-    def _moment(
-        self,
-        account: str,
-        at: int,
-        terms: Terms,
-        unbegun: str | None = None,
-        until: int | None = None,
-    ) -> None:
-        """After everything at one instant, or a record, by which a contract has not yet begun."""
-        for alert in self._debts.capped(account, terms, at):
-            self._expect(account, at, alert)
-        for alert in self._asking.moment(account, at, terms, unbegun, until):
+    def _moment(self, account: str, at: int, terms: Terms) -> None:
+        """After everything at one instant, or a record."""
+        self._expect_all(account, at, self._debts.capped(account, terms, at))
+        self._expect_all(account, at, self._asking.moment(account, at, terms))
+
+    def _expect_all(self, account: str, at: int, alerts: Iterable[Fields]) -> None:
+        for alert in alerts:
             self._expect(account, at, alert)
 
     def _expect(self, account: str, at: int, alert: Fields) -> None:
@@ -213,11 +233,9 @@ def _is_due(one: Line | Row) -> bool:
 
 
 def _instant(one: Line | Row, terms: Terms) -> int:
-    """When it was due: of a rule the start of its period, whenever that became known."""
+    """Of a rule's occurrence the start of its period."""
     if isinstance(one, Line):
-        return one.time if _is_due(one) else one.at
-    if not _is_due(one):
-        return _at(one)
+        return one.time
     day = date.fromisoformat(one["grant"].partition("@")[2])
     return start_of(day, terms.accounts[one["account"]].get("time_zone", "UTC"))
 

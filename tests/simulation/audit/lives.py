@@ -161,6 +161,15 @@ class Lives:
             self._fund(account, life, held.issued)
             self.paid.append(life)
 
+    def stopping(self, account: str, clock: int, terms: Terms) -> list[int]:
+        """When contracts are terminated, up to `clock`, that were not yet."""
+        return sorted(
+            contract.stopped
+            for key, contract in terms.contracts.items()
+            if key[0] == account and key not in self._ended
+            if contract.stopped is not None and contract.stopped <= clock
+        )
+
     def terminated(self, account: str, clock: int, terms: Terms, holdings: Holdings) -> None:
         """Contracts that were terminated by `clock`: their credits stop, or are the account's.
 
