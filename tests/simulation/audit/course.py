@@ -90,7 +90,7 @@ class Course:
         self, account: str, at: int, postings: Sequence[Row], document: Fields, terms: Terms
     ) -> Iterator[str]:
         """The record, then what became due by it, in the order of the instants at which it was."""
-        self.lives.terminated(account, at, terms)
+        self.lives.terminated(account, at, terms, self.holdings)
         reached = None if document else at
         for one in runs(postings):
             due = self._due(one, reached, terms)
