@@ -17,7 +17,7 @@ GENERATION = 7
 OK, TWICE, OTHER = bytes((CLAIMED,)), bytes((DUPLICATE,)), bytes((CONFLICT,))
 
 SAME_OFFSET = "if not found or sub(found, 1, 5) == sub(value, 1, 5) then"
-SAME_CONTENT = "elseif sub(found, 6) == sub(value, 6) then"
+SAME_CONTENT = "elseif #found ~= #value or sub(found, 6) == sub(value, 6) then"
 BEHIND = "if not through or through < from then"
 DROPPED = "if generation < floor(tonumber(stored[2]) / tonumber(stored[3])) - 1 then"
 ONLY_NEW = "if call('HSETNX', bucket, field, value) == 1 then"

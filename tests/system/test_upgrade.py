@@ -12,6 +12,13 @@ import msgspec
 import polars as pl
 import pytest
 import redis
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from deploy.provision import create_topics
 from deploy.servers.find import Servers
@@ -46,7 +53,9 @@ def test_workers_go_on_from_an_older_release_and_stop_before_a_newer_one(
     """Old frames, then new ones; a newer row, put right; a newer frame, which nothing passes."""
     create_topics(servers.kafka, topic_prefix, 1, 1)
     logs = released(OLD)
+    stamp_by(servers, topic_prefix, "CreateTime")
     put_logs(servers.kafka, topic_prefix, logs)
+    stamp_by(servers, topic_prefix, "LogAppendTime")
     put_rows(servers, topic_prefix, RATING, logs.rating)
     put_rows(servers, topic_prefix, BALANCES, logs.balances)
     with started(servers, topic_prefix, tmp_path, partitions="1") as pipeline:
@@ -61,6 +70,20 @@ def test_workers_go_on_from_an_older_release_and_stop_before_a_newer_one(
         meet_a_newer_row(pipeline)
         pipeline.reconcile()
         meet_a_newer_frame(pipeline)
+
+
+def stamp_by(servers: Servers, prefix: str, kind: str) -> None:
+    """Whose time raw records carry; the embedded broker keeps the producer's, whatever is said."""
+    if not servers.append_time:
+        return
+    admin = AdminClient({"bootstrap.servers": servers.kafka})
+    entry = ConfigEntry("message.timestamp.type", kind, incremental_operation=AlterConfigOpType.SET)
+    topics = [prefix + topic.name for topic in RAW.values()]
+    changed = admin.incremental_alter_configs(
+        [ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]) for name in topics]
+    )
+    for future in changed.values():
+        future.result(SETTLE_SECONDS)
 
 
 def put_logs(kafka: str, prefix: str, logs: Logs) -> None:

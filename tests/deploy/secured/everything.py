@@ -33,6 +33,8 @@ from tests.system.pipeline import Pipeline, started
 EVENTS: Final = 2_000
 ACCOUNTS: Final = 20
 LATE: Final = "late"
+AFTER_ITS_END: Final = "5"
+"""What LATE has when one of its grants has ended."""
 OLD: Final = 3_600 * SECOND
 """Beyond the window: for a backfill."""
 SETTLE_SECONDS: Final = 300.0
@@ -114,13 +116,20 @@ def run_everything(secured: Secured, logs: Path) -> Evidence:
         restarts = pipeline.restarts()
         read(secured)
         gone, calls = {"hdel", "zrem"}, secured.calls
-        until("claims and a grant end", lambda: gone <= calls.commands("worker"), pipeline.poll)
-        available = pipeline.balance(LATE)["available"]
+        until("claims end", lambda: gone <= calls.commands("worker"), pipeline.poll)
+        until("a grant ends", lambda: available_of(pipeline) == AFTER_ITS_END, pipeline.poll)
+        available = available_of(pipeline)
     with secured.store.admin() as admin:
         denied = admin.acl_log()
     called = {role: calls.of(role) for role in redis_roles()}
     writing = secured.store.writing()
     return Evidence(secured.kafka.used(), called, writing, denied, outcomes, restarts, available)
+
+
+def available_of(pipeline: Pipeline) -> str:
+    """What the account has of which a grant ends within the test."""
+    found: str = pipeline.balance(LATE)["available"]
+    return found
 
 
 def send(secured: Secured, pipeline: Pipeline) -> None:
