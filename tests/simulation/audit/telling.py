@@ -65,14 +65,16 @@ class Told:
         active = list(lives.active(account, clock, holdings))
         for contract in scopes(terms, account):
             scope = (account, contract)
+            start = terms.contracts[account, contract].revisions[0][0] if contract else 0
             own = [pair for pair in active if contract in {None, pair[0].contract}]
+            own = own if start <= clock else []  # of a contract that has not begun nothing is told
             names = {
                 name
                 for name, of in found
                 if contract in {None, of, self._owner.get((account, name))}
             }
             since = self._before.get(scope, (False, 0))[1]
-            began = any(
+            began = since < start <= clock or any(
                 since < lives.of[account][name].begins <= clock
                 for name in names & {*holdings.of[account]}
             )
