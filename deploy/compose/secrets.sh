@@ -14,7 +14,9 @@ secret /secrets/grafana/admin
 # Redis and Grafana run as users of their own: their volumes are mounted nowhere else.
 chmod 0444 /secrets/grafana/admin
 {
-  echo "user default off"
+  # Nobody can log in as it, but Redis loads its own file as this user, and drops the transactions
+  # that the user may not run (redis/redis#14541).
+  echo "user default off resetpass ~* &* +@all"
   for role in $roles; do
     drawdown acl redis --role "$role" --password-file "/secrets/$role/redis"
   done

@@ -23,7 +23,8 @@ if tonumber(stored[3]) > clock then clock, clock_text = tonumber(stored[3]), sto
 
 local keep = math.floor(clock / tonumber(stored[4])) - 1
 local fields = redis.call('HGETALL', meta)
-redis.call('HSET', meta, 'clock', clock_text, 'vector', table.concat(vector, ','))
+redis.call('HSET', meta, 'clock', clock_text)
+redis.call('HSET', meta, 'vector', table.concat(vector, ','))  -- never alone: see fold/store.lua
 
 local function free(field, generation, text)
   local next, shape = string.match(text, '^(%d+)/(.*)$')

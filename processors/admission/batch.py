@@ -15,8 +15,14 @@ import polars as pl
 from processors.admission.buffer import Buffer
 from processors.admission.claims import CLAIMED, DUPLICATE, generations, pack
 from processors.admission.columns import common
-from processors.admission.examine import Examiner, Outcome, Tick
-from processors.admission.fingerprint import FEW, content_digests, key_digests
+from processors.admission.examine import Document, Examiner, Outcome, Tick
+from processors.admission.fingerprint import (
+    FEW,
+    content_digest,
+    content_digests,
+    key_digest,
+    key_digests,
+)
 from processors.admission.merge import Run
 from processors.admission.record import RawRecord, Records
 from schemas.envelope import Usage
@@ -67,12 +73,26 @@ class Claim(NamedTuple):
     items: list[bytes]
 
 
+class Sought(NamedTuple):
+    """A backfill's key, to be looked for among the claims of usage before it.
+
+    `generation` is that of the usage clock there, `item` (see `claims.pack`) has the next usage
+    offset.
+    """
+
+    at: int
+    record: RawRecord
+    generation: int
+    item: bytes
+
+
 @dataclass(slots=True)
 class Stretch:
     """Examined records. `after` and `upto` are the source vectors before and behind them.
 
     `clock` is the usage clock behind them. `usage` are the events that are accepted unless a claim
-    refuses them, `others` the ticks and documents; both are rows of PLACED_SCHEMA.
+    refuses them, `others` the ticks and documents; both are rows of PLACED_SCHEMA. `sought` are the
+    backfills among the documents.
     """
 
     after: Vector
@@ -82,6 +102,7 @@ class Stretch:
     others: list[_Row]
     refused: list[Refused]
     claims: list[Claim] = field(default_factory=list)
+    sought: list[Sought] = field(default_factory=list)
 
 
 def cut(runs: Sequence[Run], buffers: Sequence[Buffer]) -> Iterator[list[Run]]:
@@ -126,26 +147,36 @@ def examined(
 ) -> Stretch:
     """Examine the records of `runs`, which follow `after` and `clock`; `width` as in `Claims`."""
     stretch = Stretch(after, after, clock, pl.DataFrame(schema=PLACED_SCHEMA), [], [])
-    upto, at = list(after), 0
+    upto, at, now = list(after), 0, clock
     waiting: list[tuple[int, Run]] = []
     for run in runs:
         records = buffers[run.source].records
         if run.source is Source.USAGE:
             waiting.append((at, run))
+            now = max(now, buffers[run.source].times[run.stop - 1])  # times never fall
         else:
             if run.source is Source.CATALOG:  # usage is measured by the catalog before it
                 _examine_usage(stretch, examiner, buffers[Source.USAGE].records, waiting)
                 waiting = []
             examine = examiner.catalog if run.source is Source.CATALOG else examiner.credits
             for index in range(run.start, run.stop):
-                record = records[index]
-                _put(stretch, at + index - run.start, run.source, record, examine(record))
+                record, place = records[index], at + index - run.start
+                outcome = examine(record)
+                _put(stretch, place, run.source, record, outcome)
+                if type(outcome) is Document and outcome.usage is not None:
+                    item = _item(outcome.usage, upto[Source.USAGE])
+                    stretch.sought.append(Sought(place, record, now // width, item))
         upto[run.source] = records.offsets[run.stop - 1] + 1
         at += run.stop - run.start
     _examine_usage(stretch, examiner, buffers[Source.USAGE].records, waiting)
     stretch.upto = (upto[0], upto[1], upto[2])
     _ask(stretch, [run for run in runs if run.source is Source.USAGE], buffers[Source.USAGE], width)
     return stretch
+
+
+def _item(usage: Usage, before: int) -> bytes:
+    key = key_digest(usage.account, usage.source, usage.id)
+    return pack(key, before, content_digest(usage.type, usage.data, usage.contract))
 
 
 def _examine_usage(
@@ -235,6 +266,19 @@ def settle(stretch: Stretch, answers: Sequence[bytes], usage: Buffer) -> None:
     codes = (code for code in answer if code != CLAIMED)
     for (at, offset), code in zip(others, codes, strict=True):
         record = usage.records[bisect_left(usage.records.offsets, offset)]
-        why = _REPEAT if code == DUPLICATE else _CONFLICT
-        stretch.refused.append(Refused(at, Source.USAGE, record, why))
+        stretch.refused.append(Refused(at, Source.USAGE, record, _why(code)))
     stretch.usage = filtered(stretch.usage, mine)
+
+
+def settle_backfills(stretch: Stretch, answers: bytes) -> None:
+    """Refuse the backfills of `stretch.sought` whose key the answers say usage has claimed."""
+    refused = {}
+    for sought, code in zip(stretch.sought, answers, strict=True):
+        if code != CLAIMED:
+            refused[sought.at] = Refused(sought.at, Source.CREDITS, sought.record, _why(code))
+    stretch.refused.extend(refused.values())
+    stretch.others = [row for row in stretch.others if row[0] not in refused]
+
+
+def _why(code: int) -> Refusal:
+    return _REPEAT if code == DUPLICATE else _CONFLICT

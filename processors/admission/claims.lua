@@ -105,5 +105,7 @@ if total > 0 then
   for index, segment in ipairs(current) do texts[index] = segment.bits .. ':' .. segment.count end
   call('HSET', meta, now, table.concat(texts, ','))
 end
-if to > through then call('HSET', meta, 'through', ARGV[2]) end
+if to > through then
+  for _ = 1, 2 do call('HSET', meta, 'through', ARGV[2]) end  -- never alone: see fold/store.lua
+end
 return table.concat(answers)

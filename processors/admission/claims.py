@@ -80,6 +80,7 @@ class Claims:
         folder = files(__package__)
         self._claim = client.register_script((folder / "claims.lua").read_text())
         self._acknowledge = client.register_script((folder / "acknowledge.lua").read_text())
+        self._find = client.register_script((folder / "find.lua").read_text())
         self._begin = client.register_script(_BEGIN)
 
     def key(self, partition: int) -> str:
@@ -128,6 +129,16 @@ class Claims:
             b"".join(items),
         ]
         answer = cast("bytes", self._run(self._claim, partition, arguments))
+        assert len(answer) == len(items), (len(answer), len(items))
+        return answer
+
+    def find(self, partition: int, generation: int, items: Sequence[bytes]) -> bytes:
+        """Whether each key is claimed by usage below the offset of its item (see `pack`).
+
+        One byte an item: CLAIMED is what nothing else owns, DUPLICATE, CONFLICT. Nothing is
+        claimed. Raises ClaimsBehind when what was claimed does not reach an item's offset.
+        """
+        answer = cast("bytes", self._run(self._find, partition, [generation, b"".join(items)]))
         assert len(answer) == len(items), (len(answer), len(items))
         return answer
 

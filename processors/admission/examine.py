@@ -3,7 +3,8 @@
 A record is claimed only after it has passed every check here (architecture.md section 3, rule 1),
 and a refused one has claimed nothing: its corrected resend is accepted. The first fault decides:
 those of the envelope (`envelope`), then `forwarded` or `misrouted`, `bad_timestamp`, `too_old`,
-`too_early`, `negative_quantity`; `duplicate` and `conflict` are found last, by the claim.
+`too_early`, `negative_quantity`; `duplicate` and `conflict` are found last, by the claim, also of a
+backfill.
 """
 
 from collections.abc import Iterable
@@ -34,10 +35,14 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A valid document: the bytes that came, and the account of a credits document."""
+    """A valid document: the bytes that came, and the account of a credits document.
+
+    `usage` is that of a backfill: refused where usage before it claimed the same key.
+    """
 
     account: str | None
     data: bytes
+    usage: Usage | None = None
 
 
 Outcome = Usage | Tick | Document | Refusal
@@ -86,17 +91,9 @@ class Examiner:
             return Refusal(Reason.MISROUTED, detail, None)
         if record.received_at == BAD_TIMESTAMP:
             return _bad_timestamp()
-        refusal = self._early(document, record.received_at)
-        return refusal or Document(account, record.value or b"")
-
-    def _early(self, document: Parsed, received_at: int) -> Refusal | None:
-        """A backfill of the future; what else is wrong with its event is found in rating."""
-        if not isinstance(document, Backfill):
-            return None
-        event = decode_structured(document.event.encode())
-        if not isinstance(event, Usage):
-            return None
-        return self.window.refuse_early(event.time, received_at)
+        usage = _backfilled(document)
+        early = usage and self.window.refuse_early(usage.time, record.received_at)
+        return early or Document(account, record.value or b"", usage)
 
     def catalog(self, record: RawRecord) -> Outcome:
         """A catalog record; what it meters counts for the usage behind it."""
@@ -131,6 +128,14 @@ def examine_catalog(record: RawRecord) -> Outcome:
     if record.received_at == BAD_TIMESTAMP:
         return _bad_timestamp()
     return Document(None, record.value or b"")
+
+
+def _backfilled(document: Parsed) -> Usage | None:
+    """The usage of a backfill; what is wrong with its event is found in rating."""
+    if not isinstance(document, Backfill):
+        return None
+    event = decode_structured(document.event.encode())
+    return event if isinstance(event, Usage) else None
 
 
 def owner_of(record: RawRecord, partitions: int) -> int:

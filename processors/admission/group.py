@@ -25,7 +25,7 @@ from schemas.errors import LogReplacedError, StoreUnavailable
 from schemas.frames import Source
 from schemas.topics import CREDITS, USAGE
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("drawdown")
 
 LEAVE_SECONDS: Final = 5.0
 

@@ -6,9 +6,20 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 
 from processors.admission.asked import Asked
-from processors.admission.batch import Claim, Refused, Stretch, cut, examined, settle
+from processors.admission.batch import (
+    Claim,
+    Refused,
+    Sought,
+    Stretch,
+    cut,
+    examined,
+    settle,
+    settle_backfills,
+)
 from processors.admission.claims import Claims
 from processors.admission.examine import owner_of
 from processors.admission.merge import Run
@@ -111,6 +122,16 @@ class Writer:
         waited = time.perf_counter() - waited
         self._observer.claimed(claiming.stretch.usage.height, waited)
         settle(claiming.stretch, answers, owned.usage)
+        if claiming.stretch.sought:  # only now: usage before it may have been claimed just now
+            find = partial(self._find, owned.examiner.partition, claiming.stretch.sought)
+            settle_backfills(claiming.stretch, self._patience.until_done(find))
+
+    def _find(self, partition: int, sought: Sequence[Sought]) -> bytes:
+        """One call for each stretch of one generation, in their order."""
+        return b"".join(
+            self._claims.find(partition, generation, [each.item for each in some])
+            for generation, some in groupby(sought, attrgetter("generation"))
+        )
 
     def _ask(self, partition: int, asked: Sequence[Claim]) -> list[bytes]:
         """Idempotent: a claim asked for again at the same coordinate is accepted again."""

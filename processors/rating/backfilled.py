@@ -1,7 +1,7 @@
 """Usage that comes by the usual way after it was backfilled: priced once, refused the second time.
 
-Admission's claims know nothing of backfills (credits.md section 9 has them deduplicated elsewhere),
-so rating looks: in an account that ever had a backfill, and nowhere else.
+A backfill claims nothing in admission, which refuses it for usage before it (credits.md section 9).
+For usage behind it rating looks: in an account that ever had a backfill, and nowhere else.
 """
 
 from collections.abc import Iterable

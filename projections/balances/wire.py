@@ -109,7 +109,7 @@ def encode_row(row: AnyRow) -> bytes:
 
 def decode_row(raw: bytes) -> AnyRow:
     """The inverse of `encode_row`; a hot row's terms are linked by `Books`. Raises ReleaseError."""
-    version, kind, *parts = json.loads(raw)
+    version, kind, *parts = _json.decode(raw.decode())
     if version > ROW_VERSION or kind not in _DECODERS:
         raise newer(f"a balance row {kind!r} of version {version}, known up to {ROW_VERSION}")
     if version < _BEFORE_HOLDS:
@@ -311,6 +311,7 @@ def _encode_tally(row: TallyRow) -> str:
     return f'[{_BEFORE_HOLDS},"k",{row.overage},{row.short},[{drawn}]]'
 
 
+_json: Final = json.JSONDecoder()
 _ENCODERS: Final[dict[type, Callable[[Any], str]]] = {
     BalanceRow: _encode_hot,
     TermsRow: _encode_terms,

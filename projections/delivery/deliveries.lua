@@ -25,7 +25,9 @@ if operation == 'take' then
     end
     at = last + 1
   end
-  if partition ~= '' then redis.call('HSET', KEYS[1], partition, target) end
+  if partition ~= '' then
+    for _ = 1, 2 do redis.call('HSET', KEYS[1], partition, target) end  -- never alone: see fold/store.lua
+  end
   return added
 end
 

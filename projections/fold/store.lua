@@ -2,6 +2,10 @@
 -- KEYS: 1 namespace pointer, 2 position, 3 rows (hash), 4 due index (sorted set, lexicographic)
 -- ARGV: 1 operation, 2 namespace, 3 expected position, then the operation's own.
 -- Lua has no rollback: everything is compared before the first write, the position is written last.
+--
+-- A script that writes once stands in the append-only file as that write, one that writes more as a transaction.
+-- Some Redis drop the transactions, and only these, when they load the file (redis/redis#14541, valkey-io/valkey#3983).
+-- So what says how far a fold has come is never written alone: it comes back with its rows, or neither does.
 local operation, namespace, expected = ARGV[1], ARGV[2], ARGV[3]
 local CHUNK = 4000
 
@@ -24,7 +28,7 @@ if operation == 'commit' then
     end
     at = last + 1
   end
-  redis.call('SET', KEYS[2], target)
+  for _ = 1, 2 do redis.call('SET', KEYS[2], target) end  -- twice: not alone, where no row changed
   return 'committed'
 end
 

@@ -74,7 +74,7 @@ def test_the_secrets_are_made_once(tmp_path: Path) -> None:
     passwords = {role: before[f"{role}/redis"].decode() for role in roles}
     assert len(set(passwords.values())) == len(roles)
     lines = before["redis/users.acl"].decode().splitlines()
-    assert lines[0] == "user default off"
+    assert lines[0] == "user default off resetpass ~* &* +@all"
     made = [redis_line(f"drawdown-{r}", r, "drawdown", passwords[r]) for r in roles]
     assert lines[1:-1] == made
     for role, password in passwords.items():

@@ -149,6 +149,16 @@ def test_an_operator_reads_and_proves(up: Up) -> None:
     up.tool("command", "reconcile")
 
 
+def test_a_killed_redis_comes_back_with_what_it_had(up: Up) -> None:
+    """It loads its file as a user whom compose's users switch off (redis/redis#14541)."""
+    up.composed.redis.kill()
+    up.composed.redis.start()
+    said = up.composed.redis.log.read_text()
+    assert "DB loaded from append only file" in said
+    assert "AOF-loading-client" not in said
+    up.tool("command", "reconcile")
+
+
 def test_nothing_was_refused_by_redis(up: Up) -> None:
     """Whatever was denied since it started, also of what has been up and well again."""
     given = up.composed.container("admission").environment

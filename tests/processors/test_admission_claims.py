@@ -59,6 +59,19 @@ def test_a_key_is_found_in_the_generation_before_and_not_two_before(claims: Clai
     assert claims.claim(3, 0, 1, G, [item("a", 0)]) == OK
 
 
+def test_a_claim_is_found_in_every_segment(client: redis.Redis, topic_prefix: str) -> None:
+    claims = Claims(client, topic_prefix, WIDTH, 100)
+    claims.begin(3, (0, 0, 0))
+    for start in range(0, 2_000, 100):  # more than a segment was made for, so there are several
+        claims.claim(3, start, start + 100, G, [item(str(n), n) for n in range(start, start + 100)])
+    segments = client.hget(claims.key(3), f"g{G}")
+    assert isinstance(segments, bytes)
+    assert segments.count(b",") > 0
+    asked = [item(str(n), 2_000) for n in range(2_000)]
+    assert claims.find(3, G, asked) == claims.find(3, G + 1, asked) == TWICE * 2_000
+    assert claims.find(3, G, [item(str(n), n) for n in range(2_000)]) == OK * 2_000
+
+
 def test_a_batch_above_what_was_claimed_is_refused(claims: Claims) -> None:
     claims.claim(3, 0, 5, G, [])
     with pytest.raises(ClaimsBehind):

@@ -16,11 +16,17 @@ from processors.admission.batch import (
     cut,
     examined,
     settle,
+    settle_backfills,
 )
 from processors.admission.buffer import Buffer
-from processors.admission.claims import CLAIMED, DUPLICATE, generations
+from processors.admission.claims import CLAIMED, DUPLICATE, generations, pack
 from processors.admission.examine import KIND_HEADER, TICK_KIND, Examiner
-from processors.admission.fingerprint import CONTENT_BYTES, KEY_BYTES
+from processors.admission.fingerprint import (
+    CONTENT_BYTES,
+    KEY_BYTES,
+    content_digest,
+    key_digest,
+)
 from processors.admission.merge import Buffered, Run, interleave, writable
 from processors.admission.owned import first
 from processors.admission.record import RawRecord, columns_of
@@ -215,6 +221,43 @@ def test_claims_span_refused_records_and_what_was_claimed_before_is_refused() ->
     malformed = Reason.MALFORMED_JSON
     assert found == {1: malformed, 2: Reason.DUPLICATE, 3: malformed}
     assert [offset for _, offset, _ in decode_journal(frame(stretch)).header.refused] == [1, 2, 3]
+
+
+def test_a_backfill_is_refused_for_usage_before_it_wherever_the_log_is_cut() -> None:
+    """Credits.md 9.5: deduplicated by the same key. Usage behind it is rating's to refuse."""
+    command = {"kind": "backfill", "id": "b1", "account": "acme", "event": event().decode()}
+    value = json.dumps(command).encode()
+    usage = [record(event(id=name), offset, NOW + offset) for offset, name in enumerate("ab")]
+    usage.append(record(event(), 2, NOW + 2))
+    credits_ = [record(value, offset, NOW + offset) for offset in range(2)]
+    buffers = buffered([], credits_, usage)
+    runs = [(Source.USAGE, 0, 1), (Source.CREDITS, 0, 1), (Source.USAGE, 1, 3)]
+    runs.append((Source.CREDITS, 1, 2))
+    places = [Run(*run) for run in runs]
+    examiner, width = Examiner(0, 1, Window(3 * DAY, 5 * MINUTE)), 3 * DAY
+    generation, key = NOW // width, key_digest("acme", "api", "e1")
+    content = content_digest("api.call", b'{"n": 1}')
+    items = [pack(key, before, content) for before in (1, 3)]
+    for cuts in ([places], [places[:1], places[1:]], [[run] for run in places]):
+        after, clock, sought = (0, 0, 0), 0, []
+        for piece in cuts:
+            stretch = examined(examiner, piece, buffers, after, clock, width)
+            after, clock = stretch.upto, stretch.clock
+            sought += [(each.generation, each.item) for each in stretch.sought]
+        assert sought == [(generation, item) for item in items]
+    stretch = examined(examiner, places, buffers, (0, 0, 0), 0, width)
+    settle(stretch, [bytes((CLAIMED,) * 3)], buffers[Source.USAGE])
+    settle_backfills(stretch, bytes((CLAIMED, DUPLICATE)))
+    built = decode_journal(frame(stretch))
+    duplicate = str(Reason.DUPLICATE)
+    assert built.header.refused == [(int(Source.CREDITS), 1, duplicate)]
+    credits_kind = int(JournalKind.CREDITS)
+    assert [tuple(row) for row in built.rows.select("kind", "offset").rows()] == [
+        (int(JournalKind.USAGE), 0),
+        (credits_kind, 0),
+        (int(JournalKind.USAGE), 1),
+        (int(JournalKind.USAGE), 2),
+    ]
 
 
 def test_the_contract_is_part_of_what_is_claimed() -> None:

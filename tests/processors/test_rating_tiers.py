@@ -48,7 +48,7 @@ def test_columns_cost_what_single_lines_cost(
         expected.append((line_cost(choice[code], units, running[slot]), running[slot]))
         running[slot] += units
     if found is None:
-        assert max(running) > min(table.get_column("reach"))
+        assert max(running) > min(terms.get_column("reach"))
         return
     cost, before, ends = found
     assert list(zip(cost, before, strict=True)) == expected

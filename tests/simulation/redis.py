@@ -201,6 +201,25 @@ def _claim(state: State, keys: Sequence[str], args: Arguments) -> bytes:
     return "".join(answers).encode()
 
 
+def _find(state: State, keys: Sequence[str], args: Arguments) -> bytes:
+    """`processors/admission/find.lua`."""
+    meta = state.held.get(keys[0], {})
+    through, generation, items = int(meta.get("through", -1)), int(args[0]), args[1]
+    generations = state.held.get(f"{keys[0]}:generations", {})
+    answers = []
+    for at in range(0, len(items), _ITEM):
+        digest, value = items[at : at + _DIGEST], items[at + _DIGEST : at + _ITEM]
+        if through < int.from_bytes(value[:_OFFSET], "big"):
+            raise ResponseError(f"CLAIMSBEHIND claimed through {through}")
+        answer = "0"
+        for each in (generation - 1, generation):
+            found = generations.get(each, {}).get(digest)
+            if found is not None and found[:_OFFSET] < value[:_OFFSET]:
+                answer = "1" if found[_OFFSET:] == value[_OFFSET:] else "2"
+        answers.append(answer)
+    return "".join(answers).encode()
+
+
 def _acknowledge(state: State, keys: Sequence[str], args: Arguments) -> bytes:
     """`processors/admission/acknowledge.lua`."""
     meta = state.held.get(keys[0], {})
@@ -229,5 +248,6 @@ _SCRIPTS: dict[str, Callable[[State, Sequence[str], Arguments], Any]] = {
     _text("projections.fold", "store.lua"): _store,
     _text("processors.admission", "claims.lua"): _claim,
     _text("processors.admission", "acknowledge.lua"): _acknowledge,
+    _text("processors.admission", "find.lua"): _find,
     claims_module._BEGIN: _begin,
 }

@@ -211,7 +211,7 @@ FOUND_AT: Final[dict[str, int]] = {
     "a grant rolls over so often": 8,
     "what rolls over lives for its own time": 18,
     "a recurring grant ends with its period": 10,
-    "a recurring grant is by seats": 50,
+    "a recurring grant is by seats": 625,
     "a rule ends with its contract": 40,
     "no period has two of a rule": 127,
     "a contract is depleted": 3,

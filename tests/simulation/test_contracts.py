@@ -195,6 +195,20 @@ def test_a_generation_is_dropped_two_windows_later(claims: Claims) -> None:
 
 
 @BOTH
+def test_a_claim_is_found_by_who_comes_after_it_and_nothing_is_claimed(claims: Claims) -> None:
+    claims.claim(0, 0, 5, 7, [item("a", 3)])
+    asked = [item("a", 3), item("a", 4), item("a", 4, b"1"), item("b", 5)]
+    expected = bytes((CLAIMED, DUPLICATE, CONFLICT, CLAIMED))
+    for _ in range(2):
+        assert claims.find(0, 7, asked) == expected
+        assert claims.find(0, 8, asked) == expected
+    assert claims.find(0, 9, asked) == bytes((CLAIMED,)) * 4, "two windows later"
+    assert claims.find(0, 6, asked) == bytes((CLAIMED,)) * 4, "a clock that claims were ahead of"
+    with pytest.raises(ClaimsBehind):
+        claims.find(0, 7, [item("a", 6)])
+
+
+@BOTH
 def test_claims_begin_once(claims: Claims) -> None:
     claims.claim(0, 0, 5, 7, [])
     claims.begin(0, (9, 9, 9))
