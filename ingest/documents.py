@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.ledger import look_up
 from ingest.producer import Producer
 from projections.access import Kafka
+from projections.reading.lookup import look_up
+from projections.reading.usage import faults_in
 from schemas.destination import destination
-from schemas.documents import Document, VoidUsage, load_json, parse_document
+from schemas.documents import Document, load_json, parse_document
 from schemas.errors import ConfigurationError, DocumentError
 from schemas.reasons import Refusal
 from schemas.topics import CATALOG
@@ -36,11 +37,9 @@ def load_documents(paths: Iterable[Path]) -> list[Document]:
             faults += error.faults
             continue
         for place, parsed in found:
-            if isinstance(parsed, list):
-                faults += [(_join(place, fault.path), _said(fault)) for fault in parsed]
-            elif isinstance(parsed, VoidUsage) and (parsed.lines or parsed.time is not None):
-                faults.append((place, "expected neither time nor lines: the ledger has them"))
-            else:
+            wrong = parsed if isinstance(parsed, list) else faults_in(parsed)
+            faults += [(_join(place, fault.path), _said(fault)) for fault in wrong]
+            if not isinstance(parsed, list):
                 documents.append(parsed)
     if faults:
         raise DocumentError(faults)
@@ -52,8 +51,8 @@ def send_documents(documents: Sequence[Document], kafka: Kafka, topic_prefix: st
 
     Confirmed in between, because the three sources are merged by the broker's time (architecture.md
     section 4): a price that is applied together with an account is in force before it. What a
-    `void_usage` takes back is looked up before anything is sent. Raises LogUnavailable or
-    DeliveryError, and DocumentError for what `ingest.ledger` refuses.
+    `void_usage` takes back, and whether a `backfill` is new, is looked up before anything is sent.
+    Raises LogUnavailable or DeliveryError, and DocumentError for what the look-up refuses.
     """
     documents = look_up(documents, kafka, topic_prefix)
     with Producer(kafka, topic_prefix, patience_seconds=_PATIENCE_SECONDS) as producer:

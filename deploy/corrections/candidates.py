@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ingest.encode import Encoder, Fault, Row
-from ingest.ledger import Key
 from ingest.mapping import EventMapping
 from ingest.sources import Format, Spooled, contents_of, open_source
 from processors.admission.fingerprint import content_digest, key_digest
 from processors.admission.window import Window
+from projections.reading.usage import Key
 from schemas.documents import Backfill, canonical
 from schemas.envelope import Usage, decode_structured
 from schemas.reasons import Reason, Refusal

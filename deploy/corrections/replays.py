@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from deploy.reading.surroundings import Surroundings
-from ingest.ledger import Key
 from processors.admission.fingerprint import key_digest
 from projections.rates.rows import STAGE as RATING
 from projections.rates.rows import WaitingRow, account_key, decode_row, event_key
+from projections.reading.usage import Key
 from schemas.documents import Replay
 from schemas.topics import UNRATED
 

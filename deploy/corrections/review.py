@@ -11,11 +11,12 @@ from typing import Any
 from deploy.corrections.candidates import Candidate, Candidates
 from deploy.corrections.effects import AccountEffects, effects_of
 from deploy.reading.surroundings import Surroundings
-from ingest.ledger import Key, ledger_of
 from projections.balances.stage import STAGE as BALANCES
 from projections.rates.rows import STAGE as RATING
 from projections.rates.rows import event_key
 from projections.reading.fixed import FixedRows, read_whole
+from projections.reading.lookup import ledger_of
+from projections.reading.usage import Key
 from schemas.documents import Backfill
 from schemas.reasons import Reason
 

@@ -1,7 +1,7 @@
 """Documents and commands: `POST /v1/documents`, what `drawdown apply` does, over HTTP.
 
-Two commands are refused here and left to the command line, which reads the ledger for them: a
-`void_usage` carries the lines that the ledger recorded, a `backfill` is refused where it has any.
+For two commands the ledger is read first, within bounds (`lookup.py`): a `void_usage` carries the
+lines that it recorded, a `backfill` is refused where it has any.
 """
 
 import asyncio
@@ -23,12 +23,13 @@ from projections.api.sending import Covered, Sent
 from projections.api.service import Served, Service, Writer, of_account
 from projections.api.tokens import encode
 from projections.api.watch import TooManyWait
+from projections.reading.usage import faults_in
 from projections.web.keys import Key
 from schemas.destination import destination
-from schemas.documents import Account, Backfill, Document, VoidUsage, parse_document
+from schemas.documents import Account, Document, parse_document
 from schemas.errors import LogUnavailable
 from schemas.partition import partition_of
-from schemas.reasons import Reason, Refusal
+from schemas.reasons import Refusal
 from schemas.topics import CATALOG
 
 router = APIRouter(tags=["documents"])
@@ -67,12 +68,20 @@ async def documents(
     changes nothing. 202 once every in-sync replica has them, what becomes of them is decided in the
     log. With `Prefer: wait=SECONDS` the answer says what became of each, as far as it is known by
     then. After a 503 they may be in the log: send them again.
+
+    A `void_usage` names its usage by source and event; its lines are looked up in the ledger, and
+    without any it is refused (`unknown_usage`): that usage was not accepted, or not drawn yet. A
+    `backfill` is refused (`duplicate`) once the ledger has its usage, so also one that is sent
+    again after it was drawn. Where the ledger is longer than is read for a request, both are
+    refused (`unsupported`): `drawdown apply` takes them. A dry run looks nothing up.
     """
     found = _parsed(await read_documents(request))
     _permitted(key, found)
     if dry_run:
         return answer({"documents": list(map(_entry, found))})
     service.access.limit(key, len(found))
+    looked_up = await service.look_ups.entered(found, service.log, service.scan)
+    found = _all([[each] if isinstance(each, Refusal) else each for each in looked_up])
     seconds = _wait(prefer)
     if seconds is not None:
         return await _decided(service, found, seconds)
@@ -86,29 +95,26 @@ def _parsed(values: list[Any]) -> list[Document]:
     """The documents. Raises Problem 422 with every fault of each."""
     if not 1 <= len(values) <= MOST:
         raise invalid(f"expected 1 to {MOST} documents, got {len(values)}")
-    found: list[Document] = []
+    return _all([_checked(parse_document(value)) for value in values])
+
+
+def _checked(parsed: Document | list[Refusal]) -> Document | list[Refusal]:
+    return parsed if isinstance(parsed, list) else faults_in(parsed) or parsed
+
+
+def _all(found: list[Document | list[Refusal]]) -> list[Document]:
+    """The documents, where none of them is refused. Raises Problem 422 with each fault of each."""
+    documents: list[Document] = []
     faults: list[dict[str, Any]] = []
-    for index, value in enumerate(values):
-        parsed = parse_document(value)
-        refusals = parsed if isinstance(parsed, list) else _left_to_others(parsed)
-        faults += [_fault(index, each) for each in refusals]
-        if not isinstance(parsed, list):
-            found.append(parsed)
+    for index, each in enumerate(found):
+        if isinstance(each, list):
+            faults += [_fault(index, refusal) for refusal in each]
+        else:
+            documents.append(each)
     if faults:
         detail = f"{len(faults)} faults: nothing was sent"
         raise invalid(detail, faults=faults[:_MOST_FAULTS])
-    return found
-
-
-def _left_to_others(document: Document) -> list[Refusal]:
-    """What is wrong with a document that only the command line can send."""
-    if isinstance(document, VoidUsage):
-        detail = "its lines are looked up in the ledger: send it with `drawdown apply`"
-        return [Refusal(Reason.UNSUPPORTED, detail, "kind")]
-    if isinstance(document, Backfill):
-        detail = "the ledger is searched for its usage: send it with `drawdown backfill` or `apply`"
-        return [Refusal(Reason.UNSUPPORTED, detail, "kind")]
-    return []
+    return documents
 
 
 def _fault(index: int, refusal: Refusal) -> dict[str, Any]:

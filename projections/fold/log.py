@@ -25,6 +25,8 @@ K = TypeVar("K")
 _TIMEOUT_SECONDS: Final = 20.0
 _AGAIN_SECONDS: Final = 0.1
 _ASK_SECONDS: Final = 5.0
+_MOST_AT_ONCE: Final = 1_000
+"""Records are copied while no other thread may run: large ones a hundred MB a second."""
 _PASSING: Final = (
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -142,7 +144,7 @@ class Log:
             consumer.assign([TopicPartition(self.name(topic), partition, start)])
             expected, quiet_since = start, time.monotonic()
             while expected < end:
-                messages = consumer.consume(10_000, timeout=0.5)
+                messages = consumer.consume(min(_MOST_AT_ONCE, end - expected), timeout=0.5)
                 if messages:
                     quiet_since = time.monotonic()
                 elif time.monotonic() - quiet_since > _TIMEOUT_SECONDS:

@@ -27,8 +27,17 @@ from projections.rates.rows import STAGE as RATING
 from projections.reading.deployment import Deployment
 from projections.reading.fixed import FixedRows, PlacedRows, read_fixed
 from projections.rows import Rows
+from schemas.errors import StoreUnavailable
 from schemas.numbers import CREDIT_DECIMALS, format_units
 from schemas.times import format_instant
+
+
+class Behind(StoreUnavailable):
+    """Balances have not folded contracts yet that rating knows, and would judge without them."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__("balances have not folded a contract of the account yet: ask again")
+        self.missing = missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ def read_check(around: Deployment, asked: Asked) -> dict[str, Any]:
     """The answer, with the positions of the rows it was found in.
 
     The event time is that of the journal unless one is given: of the last record that was rated.
-    Raises ConfigurationError where the topics do not exist, StoreUnavailable.
+    Raises ConfigurationError where the topics do not exist, StoreUnavailable and Behind.
     """
     number = around.partition_of(asked.account)
 
@@ -76,10 +85,16 @@ def read_check(around: Deployment, asked: Asked) -> dict[str, Any]:
 def answer(
     asked: Asked, rating: PlacedRows, balances: PlacedRows, catalog: Catalog | None = None
 ) -> dict[str, Any]:
-    """The answer out of the rows of both stages. Pure; `catalog` is rating's where it is known."""
+    """The answer out of the rows of both stages. Pure; `catalog` is rating's where it is known.
+
+    Raises Behind.
+    """
     tariffs = tariffs_of(Rows(rating, encode_row, decode_row), asked.account, catalog)
     books = Books(balances)
     row = books.accounts((asked.account,), (CATALOG,)).get(asked.account)
+    known = () if row is None else row.terms.contracts
+    if missing := [name for name in tariffs.lineages if name not in known]:
+        raise Behind(missing)
     clock = max(rating.position.clock, 0 if row is None else row.clock)
     time = clock if asked.time is None else asked.time
     question = Question(

@@ -1,5 +1,6 @@
 """`drawdown apply` checks every document of every file before it sends any."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,16 @@ def test_what_a_void_takes_back_is_not_written_by_hand(tmp_path: Path) -> None:
     path.write_text(void)
     assert len(load_documents([path])) == 1
     path.write_text(f"{void}time: 2026-01-01T00:00:00Z\n")
-    with pytest.raises(DocumentError, match=r"\[0\]: expected neither time nor lines"):
+    with pytest.raises(DocumentError, match=r"\[0\]\.time: expected neither time nor lines"):
+        load_documents([path])
+
+
+def test_the_event_of_a_backfill_is_of_its_account(tmp_path: Path) -> None:
+    path = tmp_path / "backfill.yaml"
+    event = {"specversion": "1.0", "id": "e1", "source": "api", "type": "t", "subject": "globex"}
+    text = json.dumps(event | {"time": "2026-01-01T00:00:00Z"})
+    path.write_text(f"kind: backfill\nid: b1\naccount: acme\nevent: '{text}'\n")
+    with pytest.raises(DocumentError, match=r"\[0\]\.event\.subject: expected acme, got globex"):
         load_documents([path])
 
 

@@ -9,7 +9,15 @@ import polars as pl
 import pytest
 
 from schemas.errors import FrameError, ReleaseError
-from schemas.frames import VERSION, Frame, FrameKind, decode_journal, decode_ledger, decode_rated
+from schemas.frames import (
+    VERSION,
+    Frame,
+    FrameKind,
+    decode_journal,
+    decode_ledger,
+    decode_rated,
+    ledger_ids,
+)
 from tests.schemas.golden.make import FOLDER, SCHEMAS, path_of, samples
 
 DECODE: dict[FrameKind, Callable[[bytes], Frame[Any]]] = {
@@ -18,6 +26,14 @@ DECODE: dict[FrameKind, Callable[[bytes], Frame[Any]]] = {
     FrameKind.LEDGER: decode_ledger,
 }
 OLDEST = 2
+
+
+def changed(sample: bytes, change: Callable[[pl.DataFrame], pl.DataFrame]) -> bytes:
+    """The frame with other rows."""
+    start = 9 + int.from_bytes(sample[5:9], "big")
+    body = BytesIO()
+    change(pl.read_ipc_stream(BytesIO(sample[start:]))).write_ipc_stream(body)
+    return sample[:start] + body.getvalue()
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.frame")), ids=lambda path: path.stem)
@@ -57,18 +73,38 @@ def test_a_frame_older_than_any_that_is_read_is_refused(kind: FrameKind) -> None
 def test_a_column_that_is_not_there_is_null_and_one_that_is_not_known_is_refused(
     kind: FrameKind, version: int
 ) -> None:
-    def changed(change: Callable[[pl.DataFrame], pl.DataFrame]) -> bytes:
-        sample = path_of(kind, version).read_bytes()
-        start = 9 + int.from_bytes(sample[5:9], "big")
-        body = BytesIO()
-        change(pl.read_ipc_stream(BytesIO(sample[start:]))).write_ipc_stream(body)
-        return sample[:start] + body.getvalue()
-
-    fewer = DECODE[kind](changed(lambda rows: rows.drop("source"))).rows
+    sample = path_of(kind, version).read_bytes()
+    fewer = DECODE[kind](changed(sample, lambda rows: rows.drop("source"))).rows
     whole = DECODE[kind](path_of(kind, version).read_bytes()).rows
     assert whole["source"].null_count() == 0
     assert fewer.equals(whole.with_columns(source=pl.lit(None, pl.String)))
     with pytest.raises(ReleaseError, match="a frame with columns flavour: written by a newer"):
-        DECODE[kind](changed(lambda rows: rows.with_columns(flavour=1)))
+        DECODE[kind](changed(sample, lambda rows: rows.with_columns(flavour=1)))
     with pytest.raises(FrameError, match="other columns"):
-        DECODE[kind](changed(lambda rows: rows.with_columns(account=1)))
+        DECODE[kind](changed(sample, lambda rows: rows.with_columns(account=1)))
+
+
+@pytest.mark.parametrize("version", range(OLDEST, VERSION + 1))
+def test_the_ids_of_a_ledger_frame_are_those_of_its_rows(version: int) -> None:
+    sample = path_of(FrameKind.LEDGER, version).read_bytes()
+    frame = decode_ledger(sample)
+    header, ids = ledger_ids(sample)
+    assert (header, ids) == (frame.header, frame.rows["id"].to_list())
+    assert any(ids)
+    assert ledger_ids(changed(sample, pl.DataFrame.clear)) == (header, [])
+    assert ledger_ids(changed(sample, lambda rows: rows.drop("id"))) == (header, [])
+    with pytest.raises(FrameError, match="ids of another type"):
+        ledger_ids(changed(sample, lambda rows: rows.with_columns(id=1)))
+    with pytest.raises(FrameError, match="damaged"):
+        ledger_ids(sample[: len(sample) // 2])
+
+
+def test_only_a_ledger_frame_of_a_known_version_has_ids() -> None:
+    with pytest.raises(FrameError, match="expected 3"):
+        ledger_ids(path_of(FrameKind.RATED, VERSION).read_bytes())
+    with pytest.raises(ReleaseError, match="newer"):
+        ledger_ids(b"DDF" + bytes((VERSION + 1, FrameKind.LEDGER)) + b"\0\0\0\1?")
+    with pytest.raises(FrameError, match="damaged"):
+        ledger_ids(b"DDF" + bytes((VERSION, FrameKind.LEDGER)) + b"\0\0\0\1?")
+    with pytest.raises(FrameError, match="not a frame"):
+        ledger_ids(b"{}")

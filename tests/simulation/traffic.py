@@ -8,10 +8,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
-from ingest.ledger import entered, rows_of
+from projections.reading.usage import entered, rows_of
 from schemas.documents import VoidUsage, canonical, parse_document
-from schemas.errors import DocumentError
 from schemas.partition import partition_of
+from schemas.reasons import Refusal
 from schemas.times import DAY, SECOND, format_instant, parse_instant
 from schemas.topics import CATALOG, CREDITS, LEDGER, USAGE
 from tests.simulation import commands, documents, terms
@@ -201,9 +201,8 @@ class Traffic:
         void = VoidUsage(id=self._id("v"), account=account, source=source, event=name)
         number = partition_of(account, self._partitions)
         frames = (stored.value or b"" for stored in self._broker.partition((LEDGER.name, number)))
-        try:
-            (found,) = entered([void], rows_of([(account, source, name)], frames))
-        except DocumentError:
+        (found,) = entered([void], rows_of([(account, source, name)], frames))
+        if isinstance(found, Refusal):
             return self._usage(note)
         note("void", found)
         return self._credits(account, canonical(found))
