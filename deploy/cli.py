@@ -5,7 +5,6 @@ worker starts in half the time and without the libraries of the others.
 """
 
 import functools
-import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +22,7 @@ from deploy.reading import command as reading
 from deploy.simulate import command as simulate
 from deploy.webhooks import command as webhooks
 from deploy.workers import WORKERS, run_worker
+from projections.logs import log_as, log_plainly
 from schemas.errors import DrawdownError
 
 if TYPE_CHECKING:
@@ -46,6 +46,27 @@ class Door(StrEnum):
     GATEWAY = "gateway"
     API = "api"
     WEBHOOKS = "webhooks"
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"drawdown {version('drawdown')}")
+        raise typer.Exit
+
+
+@app.callback()
+def drawdown(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the release and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options of the command itself; its help is that of `app`."""
 
 
 @functools.cache
@@ -131,7 +152,7 @@ def up(
         for line in prepare(doors, settings()):
             typer.echo(line)
 
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
+    log_as("supervisor")
     run_up(broker, data, doors or ())
 
 
@@ -149,8 +170,7 @@ def exporter() -> None:
     """Serve business figures to Prometheus: one process beside the workers."""
     from deploy.exporter import NAME, run_exporter
 
-    form = f"%(asctime)s {NAME} %(levelname)s %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form, force=True)
+    log_as(NAME)
     run_exporter(settings())
 
 
@@ -160,7 +180,7 @@ webhooks.register(app, settings)
 
 def main() -> None:
     """Run the command line: a known failure is one line on standard error and its exit code."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    log_plainly()
     try:
         app()
     except DrawdownError as error:

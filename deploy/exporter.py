@@ -48,6 +48,7 @@ def run_exporter(settings: Settings) -> None:
     server = serve_health(status, settings.health_host, health_port(NAME, settings))
     threading.Thread(target=_tell_ends, args=(settings, stop), name="ends", daemon=True).start()
     around = surroundings(settings)
+    logger.info("reading all rows every %d s", settings.exporter_seconds)
     while not stop.is_set():
         _tell_all(around, stop)
         stop.wait(settings.exporter_seconds)

@@ -68,8 +68,14 @@ class Settings(AccessSettings):
         description="file of API keys (`drawdown keys`), of the gateway and the API; without it:"
         " loopback only, no keys",
     )
+    gateway_body_bytes: int = Field(
+        256_000_000, ge=8_000_000, description="bodies that the gateway holds at a time, in all"
+    )
     api_host: str = Field("127.0.0.1", description="where `drawdown api` listens")
     api_port: int = Field(8889, ge=0, le=65535)
+    api_body_bytes: int = Field(
+        64_000_000, ge=1_000_000, description="bodies that the API holds at a time, in all"
+    )
     webhooks_file: Path | None = Field(
         None, description="file of subscriptions (`drawdown subscriptions`)"
     )

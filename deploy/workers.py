@@ -2,14 +2,16 @@
 
 import gc
 import logging
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+
+from projections.logs import log_as
 
 if TYPE_CHECKING:
     from deploy.settings import Settings
     from projections.fold.kind import StageKind
 
+logger = logging.getLogger("drawdown")
 WORKERS: Final = ("admission", "rating", "balances")
 _GARBAGE: Final = (200_000, 20, 20)
 """A batch makes tens of thousands of small objects and no cycles: look for those less often."""
@@ -20,11 +22,8 @@ def run_worker(name: str, settings: "Settings") -> None:
     from projections import ends
 
     assert name in WORKERS, name
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format=f"%(asctime)s {name} %(levelname)s %(message)s",
-    )
+    log_as(name)
+    logger.info("starting as member %s", settings.member)
     gc.set_threshold(*_GARBAGE)
     with ends.told():
         if name == "admission":

@@ -20,7 +20,7 @@ import redis
 from projections.access import Redis
 from projections.fold.connection import redis_client
 from schemas.ends import reason_of
-from schemas.errors import DrawdownError
+from schemas.errors import exit_code_of
 
 logger = logging.getLogger("drawdown")
 
@@ -68,8 +68,8 @@ def tell(error: BaseException) -> None:
     try:
         count, _Process.count = _Process.count, None
         if count is not None:
-            code = error.exit_code if isinstance(error, DrawdownError) else 1
-            thread = threading.Thread(target=_try, args=(count, reason_of(code)), daemon=True)
+            reason = reason_of(exit_code_of(error))
+            thread = threading.Thread(target=_try, args=(count, reason), daemon=True)
             thread.start()
             thread.join(TELL_SECONDS)
     except RuntimeError as failure:  # no thread can be started any more
@@ -92,8 +92,8 @@ def read(client: redis.Redis, key_prefix: str) -> Ends:
     """What was counted."""
     found: dict[tuple[str, str], int] = {}
     for key in (of_workers(key_prefix), of_webhooks(key_prefix)):
-        told = cast("list[tuple[bytes, float]]", client.zrange(key, 0, -1, withscores=True))
-        found |= {_named(name.decode()): int(count) for name, count in told}
+        listed = cast("list[tuple[bytes, float]]", client.zrange(key, 0, -1, withscores=True))
+        found |= {_named(name.decode()): int(count) for name, count in listed}
     return found
 
 

@@ -10,6 +10,7 @@ that it can no longer watch.
 import json
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,12 +24,20 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from projections import ends
 from projections.metrics.errors import failed
 from projections.metrics.page import page
-from schemas.errors import DrawdownError, LogUnavailable, ProgressError, StoreUnavailable
+from schemas.errors import (
+    DrawdownError,
+    LogUnavailable,
+    ProgressError,
+    StoreUnavailable,
+    exit_code_of,
+)
 
 logger = logging.getLogger("drawdown")
 
 STOPPING_SECONDS: Final = 20.0
 """What is not drained by then is repeated by the successor."""
+_ASK_SECONDS: Final = 10.0
+"""A client that sends nothing, or takes nothing, for so long is hung up on: it has a thread."""
 _LAST_PROBE_SECONDS: Final = 1.0
 """A stalled worker lives on so long, for one more probe to read why it ends."""
 
@@ -73,12 +82,24 @@ class WorkerStatus:
         }
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the interface of the base
+        """A prober that hangs up is not news; anything else is a bug."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            logger.error("a bug of the health pages: %s", error, exc_info=error)
+
+
 def serve_health(
     status: WorkerStatus, host: str, port: int, registry: CollectorRegistry = REGISTRY
 ) -> ThreadingHTTPServer:
     """Serve the three pages on `host:port` (0: any free port) in a daemon thread."""
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = _ASK_SECONDS
+
         def do_GET(self) -> None:
             accept = self.headers.get("Accept", "")
             body, code, content_type = _answer(self.path, status, accept, registry)
@@ -91,8 +112,7 @@ def serve_health(
         def log_message(self, *_arguments: object) -> None:
             """Probes are not news."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
+    server = _Server((host, port), Handler)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server
 
@@ -133,7 +153,7 @@ def end(error: BaseException) -> NoReturn:
     """
     report_end(error)
     ends.tell(error)
-    os._exit(error.exit_code if isinstance(error, DrawdownError) else 1)
+    os._exit(exit_code_of(error))
 
 
 def report_end(error: BaseException) -> None:

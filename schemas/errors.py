@@ -33,6 +33,11 @@ class DrawdownError(Exception):
     exit_code = 1
 
 
+def exit_code_of(error: BaseException) -> int:
+    """What a process ends with that ends for `error`: 1 for a bug."""
+    return error.exit_code if isinstance(error, DrawdownError) else 1
+
+
 class ConfigurationError(DrawdownError):
     """Settings, topics or arguments that cannot work."""
 

@@ -1,7 +1,5 @@
 """`drawdown webhooks`: the dispatcher, dead letters, replay; and `drawdown subscriptions`."""
 
-import logging
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.webhooks import subscriptions
+from projections.logs import log_as
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,13 +37,9 @@ def _register_dispatcher(group: typer.Typer, settings: Callable[[], "Settings"])
         from deploy.webhooks.dispatcher import delivery_settings
         from projections import ends
         from projections.delivery.process import run_webhooks
+        from projections.delivery.settings import STAGE
 
-        logging.basicConfig(
-            stream=sys.stderr,
-            level=logging.INFO,
-            format="%(asctime)s webhooks %(levelname)s %(message)s",
-            force=True,
-        )
+        log_as(STAGE)
         in_force = delivery_settings(settings())
         with ends.told():
             run_webhooks(in_force)

@@ -138,6 +138,7 @@ def run_webhooks(settings: DeliverySettings) -> None:
         if not log.partitions(topic.name):
             name = log.name(topic.name)
             raise ConfigurationError(f"no topic {name}: create the topics with `drawdown topics`")
+    logger.info("starting as member %s", settings.member)
     dispatcher = Dispatcher(settings, status)
     server = serve_health(status, settings.health_host, settings.health_port)
     watched = Log(settings.kafka, settings.topic_prefix)

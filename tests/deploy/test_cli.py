@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +66,12 @@ def test_every_command_says_what_it_does(command: tuple[str, ...]) -> None:
     said = CliRunner().invoke(cli.app, [*command, "--help"], prog_name="drawdown")
     assert said.exit_code == 0, said.output
     assert " ".join(("Usage: drawdown", *command)) in " ".join(said.output.split())
+
+
+def test_a_release_says_which_it_is() -> None:
+    said = CliRunner().invoke(cli.app, ["--version"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (said.exit_code, said.output) == (0, f"drawdown {project['version']}\n")
 
 
 def test_all_commands_are_walked() -> None:

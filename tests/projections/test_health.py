@@ -1,13 +1,18 @@
 """What a worker says of itself, and how the watchdog ends one that stands still."""
 
 import json
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 
+from projections import health
 from projections.health import WorkerStatus, serve_health
 from schemas.errors import ProgressError
 
@@ -114,3 +119,61 @@ def test_health_pages_tell_the_status() -> None:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metr", b"GET /metrics HTTP/1.0\r\n\r\n"])
+def test_a_prober_that_hangs_up_is_not_news(
+    sent: bytes, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before its request, within it, and before the answer."""
+    before = set(threading.enumerate())
+    server = serve_health(WorkerStatus("rating"), "127.0.0.1", 0)
+    server_thread = set(threading.enumerate()) - before
+    port = server.server_address[1]
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(sent)
+            reset = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        assert _page(port, "/healthz")[0] == 200  # so the one before it has been taken up
+        give_up = time.monotonic() + 60
+        while set(threading.enumerate()) - before - server_thread:
+            assert time.monotonic() < give_up, "a request is still served"
+            time.sleep(0.01)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
+
+
+def test_who_asks_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a thread of the worker's as long as it is served."""
+    monkeypatch.setattr(health, "_ASK_SECONDS", 0.2)
+    server = serve_health(WorkerStatus("rating"), "127.0.0.1", 0)
+    port = server.server_address[1]
+    try:
+        with socket.create_connection(("127.0.0.1", port), 20) as connection:
+            assert connection.recv(1) == b""
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_bug_of_the_health_pages_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(WorkerStatus):
+        def describe(self) -> dict[str, object]:
+            raise KeyError("on purpose")
+
+    server = serve_health(Broken("rating"), "127.0.0.1", 0)
+    port = server.server_address[1]
+    try:
+        with socket.create_connection(("127.0.0.1", port), 60) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert connection.recv(1) == b""
+    finally:
+        server.shutdown()
+        server.server_close()
+    [record] = caplog.records
+    assert record.getMessage() == "a bug of the health pages: 'on purpose'"
+    assert record.exc_info is not None

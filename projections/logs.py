@@ -1,0 +1,37 @@
+"""What a process says on standard error: one form for everything that runs long.
+
+A line is `2026-01-01T00:00:00.000Z gateway INFO taking usage at …`: the instant in UTC, the
+process, the level, the message. Ours begin at INFO, for they are few and hold no secret; libraries
+begin at WARNING, for at INFO some of them tell of every request, heartbeat or setting.
+"""
+
+import logging
+import sys
+import time
+from typing import Final
+
+OURS: Final = "drawdown"
+"""The logger of every module here."""
+
+
+class _Line(logging.Formatter):
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+
+def log_as(name: str) -> None:
+    """Log as the process `name` from now on, whatever was set up before."""
+    _log_in(_Line(f"%(asctime)s {name} %(levelname)s %(message)s"))
+    logging.getLogger(OURS).setLevel(logging.INFO)
+
+
+def log_plainly() -> None:
+    """Log as a command that a person has typed: warnings and worse, nothing but their words."""
+    _log_in(logging.Formatter("%(message)s"))
+
+
+def _log_in(form: logging.Formatter) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(form)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,0 +1,103 @@
+"""What each long-running process logs: from its first line on, when, who, and how bad it is."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from deploy.provision import create_topics
+from deploy.servers.find import Servers
+from deploy.servers.process import answers, free_port
+from projections.delivery.files import save_subscriptions
+from projections.delivery.subscriptions import Subscriptions
+from tests.projections.delivery.processes import until
+
+pytestmark = pytest.mark.integration
+
+_LINE: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?P<name>[a-z]+) (?P<level>[A-Z]+) (?P<said>.+)",
+    re.ASCII,
+)
+PROCESSES: Final = {
+    ("worker", "admission"): "starting",
+    ("worker", "rating"): "starting",
+    ("worker", "balances"): "starting",
+    ("gateway",): "taking usage at",
+    ("api",): "serving the API at",
+    ("exporter",): "reading all rows",
+    ("webhooks",): "starting",
+}
+"""What each says first."""
+
+
+@pytest.fixture
+def given(servers: Servers, topic_prefix: str, tmp_path: Path) -> dict[str, str]:
+    """Settings of a deployment of its own."""
+    create_topics(servers.kafka, topic_prefix, 2, 1)
+    save_subscriptions(tmp_path / "subscriptions.json", Subscriptions())
+    return {
+        "DRAWDOWN_KAFKA": servers.kafka,
+        "DRAWDOWN_REDIS_URL": servers.redis_url,
+        "DRAWDOWN_TOPIC_PREFIX": topic_prefix,
+        "DRAWDOWN_KEY_PREFIX": topic_prefix,
+        "DRAWDOWN_WEBHOOKS_FILE": str(tmp_path / "subscriptions.json"),
+    }
+
+
+def ready(port: int) -> bool:
+    """Whether the process there says that it is ready."""
+    return answers(port) and httpx.get(f"http://127.0.0.1:{port}/readyz").is_success
+
+
+def answered_to(port: int, asked: bytes) -> bytes:
+    """All that is answered until the other side ends the connection."""
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
+        connection.sendall(asked)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@contextmanager
+def running(command: tuple[str, ...], given: dict[str, str], log: Path) -> Iterator[int]:
+    """The process once it is ready, and the port where it says so."""
+    port = free_port()
+    ports = {"DRAWDOWN_GATEWAY_PORT", "DRAWDOWN_API_PORT", "DRAWDOWN_HEALTH_PORT"}
+    environment = {**os.environ, **given, **dict.fromkeys(ports, str(port))}
+    with (
+        log.open("wb") as to,
+        subprocess.Popen(
+            [sys.executable, "-m", "deploy.cli", *command], env=environment, stdout=to, stderr=to
+        ) as process,
+    ):
+        try:
+            until(lambda: ready(port), "it is ready")
+            yield port
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("command", PROCESSES, ids=" ".join)
+def test_every_line_says_when_and_who(
+    command: tuple[str, ...], given: dict[str, str], tmp_path: Path
+) -> None:
+    """And the first is INFO; what anybody may ask adds none."""
+    log = tmp_path / "log"
+    with running(command, given, log) as port:
+        httpx.get(f"http://127.0.0.1:{port}/metrics")
+        answered_to(port, b"\x16\x03\x01 no HTTP at all\r\n\r\n")
+    lines = [(_LINE.fullmatch(line), line) for line in log.read_text().splitlines()]
+    assert lines, "it says nothing"
+    assert [line for found, line in lines if found is None] == []
+    assert {found["name"] for found, _ in lines if found} == {command[-1]}
+    assert not [line for _, line in lines if "HTTP request" in line]
+    first = lines[0][0]
+    assert first is not None
+    assert first["level"] == "INFO"
+    assert first["said"].startswith(PROCESSES[command])
