@@ -22,12 +22,10 @@ from ingest.gateway.events import Invalid, Posted, examine, invalid, with_time
 from ingest.gateway.sender import Sender
 from projections import metrics
 from projections.confirming import Busy
-from projections.metrics import series
-from projections.metrics.errors import count_as
 from projections.metrics.page import page
 from projections.web.access import Access
 from projections.web.answers import HANDLERS
-from projections.web.body import BODY_SECONDS, read_whole
+from projections.web.body import BODY_SECONDS, hold, read_whole
 from projections.web.keys import Key
 from projections.web.middleware import Bounded, Timed
 from projections.web.problem import Problem
@@ -49,10 +47,14 @@ _MOST_TOLD: Final = 100
 
 @dataclass
 class Gateway:
-    """Serves producers, `most_requests` of them at a time."""
+    """Serves producers, `most_requests` of them at a time.
+
+    Their bodies, as they come and then unpacked, take `most_body_bytes` in all.
+    """
 
     sender: Sender
     access: Access
+    most_body_bytes: int
     most_requests: int = MOST_REQUESTS
     body_seconds: float = BODY_SECONDS
 
@@ -68,7 +70,7 @@ class Gateway:
             ],
             middleware=[
                 Middleware(Timed, count=_count),
-                Middleware(Bounded, most=self.most_requests),
+                Middleware(Bounded, most=self.most_requests, most_bytes=self.most_body_bytes),
             ],
             exception_handlers=HANDLERS,
         )
@@ -100,7 +102,9 @@ class Gateway:
         shape = shape_of(request.headers.get("content-type", ""))
         body = await read_whole(request, MOST_BYTES, self.body_seconds)
         encoding = request.headers.get("content-encoding", "")
-        return split(unpacked(body, encoding, MOST_BYTES), shape)
+        found = unpacked(body, encoding, MOST_BYTES)
+        hold(request, len(found))
+        return split(found, shape)
 
     def _examined(self, values: list[bytes], key: Key | None) -> tuple[list[Posted], list[Invalid]]:
         self.access.limit(key, len(values))
@@ -143,19 +147,6 @@ class Gateway:
     async def _metrics(self, request: Request) -> Response:
         body, content_type = page(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)
-
-
-def begin() -> None:
-    """Show from the start what may be counted later."""
-    series.begin(STAGE)
-    count_as(STAGE)
-    metrics.GATEWAY_PENDING.labels(STAGE)
-    for outcome in ("accepted", *series.REASONS):
-        metrics.GATEWAY_EVENTS.labels(outcome)
-    for route, taken in TAKEN.items():
-        metrics.GATEWAY_SECONDS.labels(route)
-        for status in (taken, HTTPStatus.SERVICE_UNAVAILABLE):
-            metrics.GATEWAY_REQUESTS.labels(route, str(int(status)))
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:

@@ -1,13 +1,12 @@
 """`drawdown gateway` and `drawdown keys`."""
 
-import logging
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from projections.logs import log_as
 from schemas.errors import ConfigurationError, faults_of
 
 if TYPE_CHECKING:
@@ -26,14 +25,10 @@ def register(app: typer.Typer, settings: Callable[[], "GatewaySettings"]) -> Non
     @app.command("gateway")
     def gateway() -> None:
         """Take usage over HTTP: POST /v1/events, and OpenMeter's POST /api/v1/events."""
+        from ingest.gateway.app import STAGE
         from ingest.gateway.server import run_gateway
 
-        logging.basicConfig(
-            stream=sys.stderr,
-            level=logging.INFO,
-            format="%(asctime)s gateway %(levelname)s %(message)s",
-            force=True,
-        )
+        log_as(STAGE)
         run_gateway(settings())
 
     @keys_app.command("create")

@@ -6,6 +6,7 @@ or that stands twice, is refused: a misspelt `min_position` would otherwise be a
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
@@ -13,7 +14,8 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from redis.exceptions import RedisError
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.routing import Route
+from starlette.types import ASGIApp, Scope
 
 from projections import metrics
 from projections.api import accounts, balances, checks, documents, history, holds
@@ -25,17 +27,19 @@ from projections.confirming import Busy
 from projections.metrics.errors import failed
 from projections.metrics.page import page
 from projections.web.answers import HANDLERS, answered
+from projections.web.direct import Direct
 from projections.web.middleware import Bounded, Timed
 from schemas.errors import DrawdownError
 
+_DIRECT: Final = (checks.router, holds.placing)
 _ROUTERS: Final = (holds, balances, accounts, history, documents)
 MOST_REQUESTS: Final = 5_000
 """Under way at a time; what waits or scans has narrower bounds of its own."""
 Opening = Callable[[], AbstractAsyncContextManager[Service]]
 
 
-def build_app(opening: Opening, most_requests: int = MOST_REQUESTS) -> FastAPI:
-    """The ASGI application; its service lives as long as it is served."""
+def build_app(opening: Opening) -> FastAPI:
+    """The routes and what they say of themselves; the service lives as long as they are served."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -46,7 +50,8 @@ def build_app(opening: Opening, most_requests: int = MOST_REQUESTS) -> FastAPI:
     app = FastAPI(
         title="Drawdown", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.include_router(checks.router)  # asked most often, so looked for first; see there
+    for router in _DIRECT:
+        app.include_router(router)
     for module in _ROUTERS:
         app.include_router(module.router, dependencies=[Depends(known_queries)])
     app.add_route("/healthz", _health, include_in_schema=False)
@@ -58,16 +63,26 @@ def build_app(opening: Opening, most_requests: int = MOST_REQUESTS) -> FastAPI:
     app.add_exception_handler(DrawdownError, _failure)
     app.add_exception_handler(Busy, _failure)
     app.add_exception_handler(RequestValidationError, _wrong)
-    app.add_middleware(Bounded, most=most_requests)
-    app.add_middleware(Timed, count=_count)  # around the other: what is refused counts, too
     app.state.queries = queries_of(app.openapi())
     return app
 
 
+def guarded(app: FastAPI, most_body_bytes: int, most_requests: int = MOST_REQUESTS) -> ASGIApp:
+    """The application as it is served: some of it directly, everything bounded and measured."""
+    routes = (route for router in _DIRECT for route in router.routes)
+    direct = Direct(app, (route for route in routes if isinstance(route, Route)))
+    bounded = Bounded(direct, most_requests, most_body_bytes)
+    return Timed(bounded, _count)  # what is refused counts, too
+
+
 def _count(scope: Scope, status: int, seconds: float) -> None:
     route = route_of(scope)
-    metrics.API_SECONDS.labels(route).observe(seconds)
-    metrics.API_REQUESTS.labels(route, str(int(status))).inc()
+    _seconds(route).observe(seconds)
+    _requests(route, str(int(status))).inc()
+
+
+_seconds: Final = cache(metrics.API_SECONDS.labels)
+_requests: Final = cache(metrics.API_REQUESTS.labels)
 
 
 async def _failure(_request: Request, error: Exception) -> Response:

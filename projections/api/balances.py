@@ -112,7 +112,7 @@ async def grants(
     page = await read_fixed(
         service.rows,
         partition,
-        {BALANCES: [hot_key(account), terms_key(account)]},
+        {BALANCES: dict.fromkeys((hot_key(account), terms_key(account)))},
         partial(_page, account, begin, limit, partition, least),
     )
     return answer(page)

@@ -6,21 +6,20 @@ here: they cost as much as the check.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from projections.api.bodies import check_json, loaded, modelled, raw_member, read_body
 from projections.api.decisions import CheckAnswer
 from projections.api.docs import body, problems
-from projections.api.fixed import HeldRows, read_fixed
+from projections.api.fixed import HeldRows, Wanted, read_fixed
 from projections.api.parameters import answer, known_queries
-from projections.api.problems import unavailable
 from projections.api.requests import CheckRequest
-from projections.api.service import Service, check_reached, of_account, service_of
+from projections.api.service import Service, check_reached, key_of, of_account, service_of
 from projections.api.tokens import LONGEST
 from projections.balances.books import CATALOG, decode_account, hot_key, terms_key
 from projections.balances.stage import STAGE as BALANCES
@@ -30,7 +29,7 @@ from projections.rates.extract import load_data
 from projections.rates.held import load_catalog
 from projections.rates.rows import CATALOG_KEY, account_key, contracts_key, decode_row, encode_row
 from projections.rates.rows import STAGE as RATING
-from projections.reading.check import Asked
+from projections.reading.check import Asked, Behind
 from projections.reading.check import answer as answer_of
 from projections.rows import Rows
 from schemas.frames import Vector
@@ -63,11 +62,44 @@ class Catalogs:
         return catalog
 
 
-class Behind(Exception):
-    """Balances have not folded a contract yet that rating knows."""
+class Chains:
+    """The keys that checks of an account and product asked for, to read them at once next time.
+
+    Which tally and which limits decide is known only once the first rows are read.
+    """
+
+    def __init__(self, most_keys: int = 32, most_chains: int = 10_000) -> None:
+        self._most_keys, self._most_chains = most_keys, most_chains
+        self._known: dict[tuple[str, str], Wanted] = {}
+
+    def of(self, asked: Asked) -> Wanted:
+        """What to begin with."""
+        known = self._known.get((asked.account, asked.product))
+        return _keys(asked.account) if known is None else {of: dict(known[of]) for of in known}
+
+    def keep(self, asked: Asked, wanted: Wanted) -> None:
+        """`wanted` was read in the end.
+
+        A chain of too many keys is forgotten, and of too many chains the one longest unasked.
+        """
+        place = asked.account, asked.product
+        self._known.pop(place, None)
+        if sum(map(len, wanted.values())) <= self._most_keys:
+            self._known[place] = wanted
+            if len(self._known) > self._most_chains:
+                del self._known[next(iter(self._known))]
+
+
+def _keys(account: str) -> Wanted:
+    """The rows that every check needs."""
+    return {
+        RATING: dict.fromkeys((CATALOG_KEY, account_key(account), contracts_key(account))),
+        BALANCES: dict.fromkeys((hot_key(account), terms_key(account), CATALOG)),
+    }
 
 
 _catalogs: Final = Catalogs()
+_chains: Final = Chains()
 
 
 @router.post(
@@ -83,9 +115,11 @@ async def check(request: Request) -> Response:
     quantity is the line's: of a `max` product the rise, of a `unique` one the first sights.
     """
     service = service_of(request)
-    key = service.access.key(request.headers.get("authorization", ""), "read")
+    key = key_of(request, "read")
     await known_queries(request)
-    min_position = request.query_params.get("min_position")
+    min_position = None
+    if request.scope["query_string"]:
+        min_position = request.query_params.get("min_position")
     check_json(request)
     asked = _asked(await read_body(request))
     of_account(key, asked.account)
@@ -93,12 +127,10 @@ async def check(request: Request) -> Response:
     least = await service.until_covered(partition, min_position)
     try:
         found = await _answer(service, partition, asked, least)
-    except Behind:
-        await service.wait(partition, _keys(asked)[BALANCES], partial(_caught_up, asked.account))
-        try:
-            found = await _answer(service, partition, asked, least)
-        except Behind:
-            raise unavailable("balances have not folded a contract of the account yet") from None
+    except Behind as behind:
+        folded = partial(_folded, asked.account, behind.missing)
+        await service.wait(partition, [*_keys(asked.account)[BALANCES]], folded)
+        found = await _answer(service, partition, asked, least)
     return answer(found | {"partition": partition})
 
 
@@ -116,49 +148,22 @@ def _asked(raw: bytes) -> Asked:
     )
 
 
-def _keys(asked: Asked) -> dict[str, list[str]]:
-    """The rows that every check needs."""
-    account = asked.account
-    return {
-        RATING: [CATALOG_KEY, account_key(account), contracts_key(account)],
-        BALANCES: [hot_key(account), terms_key(account), CATALOG],
-    }
-
-
 async def _answer(service: Service, partition: int, asked: Asked, least: Vector) -> dict[str, Any]:
     judge = partial(_judge, asked, least)
-    return await read_fixed(service.rows, partition, _keys(asked), judge)
+    wanted = _chains.of(asked)
+    found = await read_fixed(service.rows, partition, wanted, judge)
+    _chains.keep(asked, wanted)
+    return found
 
 
 def _judge(asked: Asked, least: Vector, held: dict[str, HeldRows]) -> dict[str, Any]:
     rating, balances = held[RATING], held[BALANCES]
     check_reached(balances.position, least)
-    if not _knows_contracts(asked.account, rating.snapshot, balances.snapshot):
-        raise Behind
     return answer_of(asked, rating, balances, _catalogs.of(rating))
 
 
-def _knows_contracts(account: str, rating: Snapshot, balances: Snapshot) -> bool:
-    """Whether balances know every contract that rating knows: its terms are looked up there."""
-    raw = rating.rows.get(contracts_key(account))
-    if raw is None:
-        return True
+def _folded(
+    account: str, contracts: Sequence[str], _rating: Snapshot, balances: Snapshot
+) -> bool | None:
     row = decode_account(account, balances.rows.get)
-    known = () if row is None else row.terms.contracts
-    return all(name in known for name in _names(raw))
-
-
-class _Lineages(msgspec.Struct):
-    lineages: dict[str, msgspec.Raw]
-
-
-_lineages: Final = msgspec.json.Decoder(_Lineages)
-
-
-def _names(raw: bytes) -> list[str]:
-    """The contracts of rating's row of them."""
-    return list(_lineages.decode(raw).lineages)
-
-
-def _caught_up(account: str, rating: Snapshot, balances: Snapshot) -> bool | None:
-    return _knows_contracts(account, rating, balances) or None
+    return (row is not None and all(name in row.terms.contracts for name in contracts)) or None

@@ -1,11 +1,11 @@
 """`drawdown api`."""
 
-import logging
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
+
+from projections.logs import log_as
 
 if TYPE_CHECKING:
     from projections.api.settings import ApiSettings
@@ -17,12 +17,7 @@ def register(app: typer.Typer, settings: Callable[[], "ApiSettings"]) -> None:
     @app.command("api")
     def api() -> None:
         """Serve balances, contracts, the ledger, checks, documents and holds over HTTP."""
-        from projections.api.server import run_api
+        from projections.api.server import STAGE, run_api
 
-        logging.basicConfig(
-            stream=sys.stderr,
-            level=logging.INFO,
-            format="%(asctime)s api %(levelname)s %(message)s",
-            force=True,
-        )
+        log_as(STAGE)
         run_api(settings())

@@ -7,7 +7,7 @@ show as of a position that contains it was refused; the topic of rejected record
 import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, get_args
 
 from starlette.responses import Response
 
@@ -33,7 +33,7 @@ from schemas.documents import CaptureHold, PlaceHold, ReleaseHold, canonical
 from schemas.errors import LogUnavailable
 
 HoldCommand = PlaceHold | CaptureHold | ReleaseHold
-HOLD_KINDS: Final = ("place_hold", "capture_hold", "release_hold")
+HOLD_KINDS: Final = tuple(one.model_fields["kind"].default for one in get_args(HoldCommand))
 
 
 @dataclass(frozen=True, slots=True)

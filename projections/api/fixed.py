@@ -14,6 +14,8 @@ from projections.fold.snapshot import Snapshot
 from schemas.errors import StoreUnavailable
 
 T = TypeVar("T")
+Wanted = dict[str, dict[str, None]]
+"""Keys by stage, in the order in which they were asked for."""
 _ATTEMPTS: Final = 500
 """Reads of one answer: the longest chain of rows is a page of retired grants."""
 _WHOLE: Final = 20
@@ -56,14 +58,14 @@ class HeldRows:
 async def read_fixed(
     rows: LiveRows,
     partition: int,
-    first: dict[str, list[str]],
+    wanted: Wanted,
     ask: Callable[[dict[str, HeldRows]], T],
 ) -> T:
-    """What `ask` gives of the rows of one position of each stage; `first`: keys to begin with.
+    """What `ask` gives of the rows of one position of each stage.
 
-    `ask` is pure, for it may be asked often. Raises StoreUnavailable.
+    `wanted` are the keys to begin with; those that `ask` asks for are added. It is pure, for it may
+    be asked often. Raises StoreUnavailable, and what `ask` raises.
     """
-    wanted = {stage: dict.fromkeys(keys) for stage, keys in first.items()}
     for _ in range(_WHOLE):
         taken = await _take(rows, partition, wanted)
         held = {
@@ -77,6 +79,10 @@ async def read_fixed(
             except Missing as missing:
                 exact &= await _more(rows, held, missing)
                 wanted[missing.slot[1]].update(dict.fromkeys(missing.keys))
+            except Exception:
+                if exact:
+                    raise
+                break  # what is of several positions need not fit together
             else:
                 if exact:
                     return answer
@@ -84,7 +90,7 @@ async def read_fixed(
     raise StoreUnavailable("the rows move faster than they can be read")
 
 
-async def _take(rows: LiveRows, partition: int, wanted: dict[str, dict[str, None]]) -> Taken:
+async def _take(rows: LiveRows, partition: int, wanted: Wanted) -> Taken:
     return await rows.take({(partition, stage): keys for stage, keys in wanted.items()})
 
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Request
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from projections.api import entries
@@ -18,41 +19,56 @@ from projections.api.bodies import read_model
 from projections.api.deciding import decided
 from projections.api.decisions import HoldAnswer, HoldWritten
 from projections.api.docs import body, problems
-from projections.api.parameters import AccountId, HoldId, MinPosition, answer
+from projections.api.parameters import AccountId, HoldId, MinPosition, answer, known_queries
 from projections.api.problems import invalid, not_found
 from projections.api.requests import CaptureRequest, HoldRequest, ReleaseRequest
-from projections.api.service import Reader, Served, Writer, of_account
+from projections.api.service import Reader, Served, Writer, key_of, of_account, service_of
 from projections.balances.books import decode_hold, hold_key, hot_key
 from schemas.documents import CaptureHold, PlaceHold, ReleaseHold
 from schemas.documents.fields import Id
 
 router = APIRouter(tags=["holds"])
+placing = APIRouter(tags=["holds"])
+"""Served past FastAPI (`web.direct`), as checks are: thousands of callers may place at once."""
 _EMPTY: Final = b"{}"
 _ID_BYTES: Final = 16
-IdempotencyKey = Annotated[
-    Id | None, Header(description="the command's id, where the body has none")
-]
+_HEADER: Final = "idempotency-key"
+_DESCRIPTION: Final = "the command's id, where the body has none"
+_ids: Final = TypeAdapter[str](Id)
+IdempotencyKey = Annotated[Id | None, Header(description=_DESCRIPTION)]
 
 
-@router.post(
+@placing.post(
     "/v1/holds",
     status_code=201,
     response_model=HoldWritten,
     responses=problems(402, 404, 408, 409, 413, 415, 429),
-    openapi_extra=body(HoldRequest),
+    openapi_extra=body(HoldRequest)
+    | {
+        "parameters": [
+            {
+                "name": _HEADER,
+                "in": "header",
+                "required": False,
+                "schema": _ids.json_schema(),
+                "description": _DESCRIPTION,
+            }
+        ]
+    },
 )
-async def place(
-    service: Served, key: Writer, request: Request, idempotency_key: IdempotencyKey = None
-) -> Response:
+async def place(request: Request) -> Response:
     """Reserve credits for a bounded time, all of them or none (402).
 
     A hold reserves what a line of the product would draw now, never overage. It expires by the
     log's clock unless it is captured or released before. Sent again with its id it is the same
     hold; with other content that is a conflict (409). Without an id one is made.
     """
+    service = service_of(request)
+    key = key_of(request, "write")
+    await known_queries(request)
     given = await read_model(request, HoldRequest)
     of_account(key, given.account)
-    name = _name(given.id, idempotency_key) or f"h-{secrets.token_hex(_ID_BYTES)}"
+    name = _name(given.id, _header_of(request)) or f"h-{secrets.token_hex(_ID_BYTES)}"
     service.access.limit(key, 1)
     command = PlaceHold(
         id=name,
@@ -130,6 +146,16 @@ async def one_hold(
     if row is None:
         raise not_found(f"no hold {hold} of account {account}")
     return answer({"hold": entries.hold_of(account, hold, row), **entries.at(partition, snapshot)})
+
+
+def _header_of(request: Request) -> str | None:
+    """The Idempotency-Key of a request. Raises Problem 422."""
+    name = request.headers.get(_HEADER)
+    try:
+        return None if name is None else _ids.validate_python(name)
+    except ValidationError as error:
+        fault = {"path": f"header.{_HEADER}", "detail": error.errors()[0]["msg"]}
+        raise invalid("the request is not as expected", faults=[fault]) from None
 
 
 def _name(given: str | None, header: str | None) -> str | None:

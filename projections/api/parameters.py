@@ -42,9 +42,9 @@ def route_of(scope: Scope) -> str:
 
 async def known_queries(request: Request) -> None:
     """Raises Problem 422 for query parameters that the route does not know, or that stand twice."""
-    given = request.query_params
-    if not given:
+    if not request.scope["query_string"]:
         return
+    given = request.query_params
     known = request.app.state.queries[route_of(request.scope), request.method]
     if unknown := sorted(given.keys() - known):
         raise invalid(f"unknown query parameter {unknown[0][:100]!r}")

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from projections.api.app import build_app
+from projections.api.allowed import check_store
+from projections.api.app import build_app, guarded
 from projections.api.deciding import HOLD_KINDS
 from projections.api.refusals import Refusals
 from projections.api.rows import LiveRows
@@ -43,10 +44,11 @@ def run_api(settings: ApiSettings) -> None:
     partitions = reading.partitions(JOURNAL.name)
     if not partitions:
         raise ConfigurationError("the topics do not exist yet: `drawdown topics` creates them")
+    check_store(settings.redis_access, settings.key_prefix)
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[Service]:
-        async with _opened(settings, access, reading, partitions) as service:
+        async with opened(settings, access, reading, partitions) as service:
             yield service
 
     log.info("serving the API at http://%s:%d/v1", settings.api_host, settings.api_port)
@@ -55,11 +57,12 @@ def run_api(settings: ApiSettings) -> None:
     gc.collect()
     gc.freeze()  # what lives as long as the process is not looked at again
     gc.set_threshold(*_GARBAGE)
-    serve(app, settings.api_host, settings.api_port, _MOST_CONNECTIONS)
+    served = guarded(app, settings.api_body_bytes)
+    serve(served, settings.api_host, settings.api_port, _MOST_CONNECTIONS)
 
 
 @asynccontextmanager
-async def _opened(
+async def opened(
     settings: ApiSettings, access: Access, reading: Log, partitions: int
 ) -> AsyncIterator[Service]:
     """A service, for as long as it is served."""

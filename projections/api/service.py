@@ -10,6 +10,7 @@ from typing import Annotated, Final, TypeVar
 from fastapi import Depends, Request
 
 from projections.api.coverage import Coverage
+from projections.api.lookup import LookUps
 from projections.api.problems import forbidden, invalid, unavailable
 from projections.api.refusals import Refusals
 from projections.api.rows import LiveRows, Slot, Taken
@@ -51,6 +52,7 @@ class Service:
         default_factory=lambda: ThreadPoolExecutor(SCANS, thread_name_prefix="scan")
     )
     scanning: int = 0
+    look_ups: LookUps = field(default_factory=LookUps)
 
     def partition_of(self, account: str) -> int:
         """The partition that an account lives in."""
@@ -144,15 +146,20 @@ def service_of(request: Request) -> Service:
     return service
 
 
+def key_of(request: Request, scope: Scope) -> Key | None:
+    """The request's key, once it has the scope. Raises Problem 401, 403."""
+    return service_of(request).access.key(request.headers.get("authorization", ""), scope)
+
+
 async def _service(request: Request) -> Service:
     return service_of(request)
 
 
 def _needs(scope: Scope) -> Callable[[Request], Awaitable[Key | None]]:
-    """A dependency that is the request's key, once it has the scope."""
+    """`key_of` as a dependency."""
 
     async def key(request: Request) -> Key | None:
-        return service_of(request).access.key(request.headers.get("authorization", ""), scope)
+        return key_of(request, scope)
 
     return key
 

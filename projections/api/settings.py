@@ -7,13 +7,17 @@ from projections.access import Kafka, Redis
 
 
 class ApiSettings(Protocol):
-    """Where to listen, what to read. `gateway_keys` is the file of keys; None: loopback only."""
+    """Where to listen, what to read. `gateway_keys` is the file of keys; None: loopback only.
+
+    `api_body_bytes` bounds the bodies of all requests under way.
+    """
 
     topic_prefix: str
     key_prefix: str
     api_host: str
     api_port: int
     gateway_keys: Path | None
+    api_body_bytes: int
 
     @property
     def kafka_access(self) -> Kafka: ...  # noqa: D102 - says it all

@@ -2,7 +2,8 @@
 
 A request hands in which rows of balances it wants to see and a judge, a pure function of rating's
 and balances' snapshots that gives None as long as there is nothing to say. A round is every
-`ROUND_SECONDS` while somebody waits, whatever their number.
+`ROUND_SECONDS` while somebody waits, whatever their number; a judge is asked once for each position
+of its partition, so a round in which nothing has moved costs a look at the positions.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ class _Waiter:
     keys: Sequence[str]
     judge: Judge[Any]
     found: asyncio.Future[Any]
+    judged: Taken | None = None
+    """The positions at which it was asked last."""
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Watch:
 
     rows: LiveRows
     _waiters: set[_Waiter] = field(default_factory=set)
+    _looks: dict[int, Taken] = field(default_factory=dict)
     _watching: asyncio.Task[None] | None = None
 
     @property
@@ -79,16 +83,33 @@ class Watch:
             await asyncio.sleep(ROUND_SECONDS)
 
     async def _round(self, waiters: list[_Waiter]) -> None:
-        wanted: dict[Slot, set[str]] = {}
-        for waiter in waiters:
-            wanted.setdefault((waiter.partition, RATING), set())
-            wanted.setdefault((waiter.partition, BALANCES), set()).update(waiter.keys)
         try:
+            await self._look({waiter.partition for waiter in waiters})
+            asking = [each for each in waiters if each.judged is not self._looks[each.partition]]
+            if not asking:
+                return
+            wanted: dict[Slot, set[str]] = {}
+            for waiter in asking:
+                wanted.setdefault((waiter.partition, RATING), set())
+                wanted.setdefault((waiter.partition, BALANCES), set()).update(waiter.keys)
             taken = await self.rows.take(wanted)
         except StoreError:
             return  # an outage is waited out, as long as each of them waits
-        for waiter in waiters:
+        for waiter in asking:
+            waiter.judged = self._looks[waiter.partition]
             _judge(waiter, taken)
+
+    async def _look(self, partitions: set[int]) -> None:
+        """The present positions of partitions: the same object as before where they are the same.
+
+        What is read after it is of these positions or of later ones, and is then asked of again.
+        """
+        slots = {(number, stage): () for number in partitions for stage in (RATING, BALANCES)}
+        taken = await self.rows.take(slots)
+        for number in partitions:
+            found = {slot: taken[slot] for slot in ((number, RATING), (number, BALANCES))}
+            if found != self._looks.get(number):
+                self._looks[number] = found
 
 
 def _judge(waiter: _Waiter, taken: Taken) -> None:

@@ -5,7 +5,8 @@ finds nothing cannot say "none". A gauge of a partition that another worker has 
 twice.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from http import HTTPStatus
 from typing import Final
 
 from projections import metrics
@@ -37,6 +38,18 @@ def begin(stage: str, outcomes: Iterable[str] = (), steps: Iterable[str] = ()) -
             metrics.EVENTS.labels(stage, outcome)
         for metric in (metrics.FRAMES, metrics.COMMITS, metrics.BATCH_ROWS, metrics.BATCH_SECONDS):
             metric.labels(stage)
+
+
+def begin_gateway(stage: str, routes: Mapping[str, int]) -> None:
+    """Show what the gateway counts, at zero: its routes, each with the status when all is well."""
+    begin(stage)
+    metrics.GATEWAY_PENDING.labels(stage)
+    for outcome in ("accepted", *REASONS):
+        metrics.GATEWAY_EVENTS.labels(outcome)
+    for route, taken in routes.items():
+        metrics.GATEWAY_SECONDS.labels(route)
+        for status in (taken, HTTPStatus.SERVICE_UNAVAILABLE):
+            metrics.GATEWAY_REQUESTS.labels(route, str(int(status)))
 
 
 def begin_api(stage: str, routes: Iterable[str], kinds: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""What every request passes: it is measured, and refused where too many are under way."""
+"""What every request passes: it is measured, and refused where too much is under way."""
 
 import time
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from projections.web.answers import answered
+from projections.web.budget import SHARE, Budget, Share
 from projections.web.problem import Problem
 
 ALWAYS_SERVED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -49,10 +50,13 @@ class Timed:
 
 
 class Bounded:
-    """Serves `most` requests at a time; further ones get 503 with Retry-After at once."""
+    """Serves `most` requests at a time; further ones get 503 with Retry-After at once.
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app, self._most = app, most
+    Their bodies share `most_bytes` (`body.hold`); whatever becomes of a request, its share ends.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, most_bytes: int) -> None:
+        self._app, self._most, self._budget = app, most, Budget(most_bytes)
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +70,9 @@ class Bounded:
             await answered(problem)(scope, receive, send)
             return
         self._under_way += 1
+        share = scope[SHARE] = Share(self._budget)
         try:
             await self._app(scope, receive, send)
         finally:
             self._under_way -= 1
+            share.end()

@@ -27,11 +27,14 @@ def configured(app: Any, host: str, port: int, most_connections: int) -> uvicorn
         app,
         host=host,
         port=port,
+        loop="uvloop",
         http=PunctualProtocol,
         ws="none",
-        log_level="warning",
+        log_config=None,  # as everything else is: `projections.logs`
+        log_level="error",  # its warnings are one a bad request, so anybody could fill the disk
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         limit_concurrency=most_connections,
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=int(ANSWER_SECONDS) + 1,

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from deploy.provision import create_topics
-from deploy.servers.find import Kind, Servers, open_servers
+from deploy.servers.find import Servers
 from projections.metrics.series import KAFKA_REASONS, REDIS_REASONS
 from tests.projections.api.process import api, environment
 from tests.projections.delivery.processes import Place, until
@@ -38,30 +38,29 @@ def meets(address: str, server: str, stage: str, reason: str) -> None:
     until(lambda: errors(address, server, stage)[reason] > 0, f"{server} {reason} of {stage}")
 
 
-def test_what_is_met_is_counted(servers: Servers, tmp_path: Path) -> None:
-    kind: Kind = "apache" if servers.kind == "apache" else "embedded"
-    with open_servers(kind, tmp_path / "servers") as own:
-        assert own.store is not None
-        assert own.broker is not None
-        create_topics(own.kafka, PREFIX, 1, 1)
-        place = Place(own.kafka, own.redis_url, PREFIX, tmp_path / "subscriptions.json")
-        place.command("subscriptions", "add", "crm", "https://crm.example.com/")
-        given = environment(own.kafka, own.redis_url, PREFIX)
-        with api(given) as (_, asked), place.dispatcher() as (_, port):
-            both = {"api": asked, "webhooks": f"http://127.0.0.1:{port}"}
-            for stage, address in both.items():
-                assert errors(address, "redis", stage).keys() == set(REDIS_REASONS), stage
-                assert errors(address, "kafka", stage).keys() == set(KAFKA_REASONS), stage
-                assert not any(errors(address, "redis", stage).values()), stage
-            own.store.kill()
-            balance = httpx.get(f"{asked}/v1/accounts/acme/balance", timeout=30)
-            assert balance.status_code == httpx.codes.SERVICE_UNAVAILABLE
-            for stage, address in both.items():
-                meets(address, "redis", stage, "connection")
-            own.broker.kill()
-            account = {"kind": "Account", "id": "acme", "rate_card": "standard"}
-            sent = httpx.post(f"{asked}/v1/documents", json=account, timeout=30)
-            assert sent.status_code == httpx.codes.SERVICE_UNAVAILABLE
-            assert errors(asked, "kafka", "api")["unavailable"] == 1
-            for stage, address in both.items():
-                meets(address, "kafka", stage, "transport")
+def test_what_is_met_is_counted(own_servers: Servers, tmp_path: Path) -> None:
+    own = own_servers
+    assert own.store is not None
+    assert own.broker is not None
+    create_topics(own.kafka, PREFIX, 1, 1)
+    place = Place(own.kafka, own.redis_url, PREFIX, tmp_path / "subscriptions.json")
+    place.command("subscriptions", "add", "crm", "https://crm.example.com/")
+    given = environment(own.kafka, own.redis_url, PREFIX)
+    with api(given) as (_, asked), place.dispatcher() as (_, port):
+        both = {"api": asked, "webhooks": f"http://127.0.0.1:{port}"}
+        for stage, address in both.items():
+            assert errors(address, "redis", stage).keys() == set(REDIS_REASONS), stage
+            assert errors(address, "kafka", stage).keys() == set(KAFKA_REASONS), stage
+            assert not any(errors(address, "redis", stage).values()), stage
+        own.store.kill()
+        balance = httpx.get(f"{asked}/v1/accounts/acme/balance", timeout=30)
+        assert balance.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        for stage, address in both.items():
+            meets(address, "redis", stage, "connection")
+        own.broker.kill()
+        account = {"kind": "Account", "id": "acme", "rate_card": "standard"}
+        sent = httpx.post(f"{asked}/v1/documents", json=account, timeout=30)
+        assert sent.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert errors(asked, "kafka", "api")["unavailable"] == 1
+        for stage, address in both.items():
+            meets(address, "kafka", stage, "transport")

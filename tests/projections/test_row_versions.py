@@ -36,6 +36,11 @@ def test_a_balance_row_of_another_release(raw: bytes, said: str) -> None:
         wire.decode_row(raw)
 
 
+def test_a_balance_row_with_more_behind_it_is_no_row() -> None:
+    with pytest.raises(ValueError, match="Extra data"):
+        wire.decode_row(b'[3,"l",7,1][3,"l",8,1]')
+
+
 @pytest.mark.parametrize("version", [2, wire.ROW_VERSION])
 def test_a_balance_row_of_a_version_that_is_read(version: int) -> None:
     assert wire.decode_row(b'[%d,"l",7,1]' % version) == wire.LimitRow(7, reached=True)

@@ -1,23 +1,18 @@
 """Everything at work on secured servers, and what it used of what is allowed."""
 
-import json
-import os
-import subprocess
-import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 from confluent_kafka import Producer as RawProducer
 
 from deploy.acl.lists import Entry, redis_roles
 from deploy.servers.find import Servers
-from deploy.servers.process import LOOPBACK, free_port
+from deploy.servers.process import LOOPBACK
 from deploy.settings import Settings, load_settings
 from deploy.workers import WORKERS
 from ingest import Producer
@@ -26,8 +21,9 @@ from schemas.times import SECOND, format_instant
 from schemas.topics import USAGE
 from tests.bench.load import accounts, catalog, usage
 from tests.deploy.secured.calls import Call
-from tests.deploy.secured.deployment import END_SECONDS, PREFIX, Secured, environment
+from tests.deploy.secured.deployment import PREFIX, Secured, environment
 from tests.deploy.secured.served import SERVED, TOLD, deliver, export, serve
+from tests.ingest.gateway.process import gateway
 from tests.system.pipeline import Pipeline, started
 
 EVENTS: Final = 2_000
@@ -51,38 +47,6 @@ class Evidence:
     outcomes: Counter[str]
     restarts: dict[str, int]
     available: str
-
-
-@contextmanager
-def gateway(secured: Secured) -> Iterator[str]:
-    """A gateway as a user of its own; gives its address."""
-    port = free_port()
-    given = {**secured.settings("gateway"), "gateway_port": str(port)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.cli", "gateway"], env={**os.environ, **environment(given)}
-    )
-    try:
-        yield f"http://{LOOPBACK}:{port}/v1/events"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def post(address: str, events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Post events, as soon as the gateway listens."""
-    body = json.dumps(events).encode()
-    request = urllib.request.Request(
-        address, body, {"content-type": "application/cloudevents-batch+json"}
-    )
-    give_up = time.monotonic() + END_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                found: dict[str, Any] = json.load(answer)
-                return found
-        except OSError:
-            assert time.monotonic() < give_up, "the gateway does not listen"
-            time.sleep(0.2)
 
 
 def until(what: str, true: Callable[[], bool], poll: Callable[[], None]) -> None:
@@ -145,9 +109,11 @@ def send(secured: Secured, pipeline: Pipeline) -> None:
         producer.send_encoded("account-1", b"no event")
     accepted = {"specversion": "1.0", "id": "g1", "source": "gateway", "type": "llm.request"}
     shape = {"subject": "account-1", "data": {"model": "no such", "input_tokens": 1}}
-    with gateway(secured) as address:
-        told = post(address, [{**accepted, **shape, "time": format_instant(now)}])
-        assert told["accepted"] == 1
+    given = environment(secured.settings("gateway"))
+    with gateway(secured.kafka.address, PREFIX, given=given) as (_, port):
+        event = {**accepted, **shape, "time": format_instant(now)}
+        told = httpx.post(f"http://{LOOPBACK}:{port}/v1/events", json=[event], timeout=30)
+        assert told.json() == {"accepted": 1, "invalid": []}
     mis_keyed(settings)
     grant = next(grants(now))
     twice, lost = {**grant, "amount": "7"}, {**grant, "id": "lost", "account": "nobody"}

@@ -1,8 +1,10 @@
 """The API, the dispatcher and the exporter as users of their own, doing what they are there for."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,6 +12,7 @@ from typing import Any, Final
 import httpx
 
 from deploy.servers.process import LOOPBACK, free_port
+from schemas.times import SECOND, format_instant
 from tests.deploy.secured.deployment import PREFIX, Secured, environment
 from tests.projections.api import world
 from tests.projections.api.process import api
@@ -19,6 +22,8 @@ from tests.system.pipeline import Pipeline
 SERVED: Final = "served"
 TOLD: Final = "told"
 _CARD: Final = "by-call"
+_OLD: Final = 3_600 * SECOND
+"""Beyond the window."""
 _OK: Final = {"status": 204}
 _BROKEN: Final = {"status": 500}
 _GONE: Final = {"status": 410}
@@ -40,6 +45,7 @@ def serve(secured: Secured) -> None:
         (refused,) = _decided(client, [grant])["documents"]
         assert (refused["outcome"], refused["reason"]) == ("refused", "unknown_account")
         _look(client, applied["min_position"])
+        _correct(client)
         _hold(client)
 
 
@@ -70,6 +76,20 @@ def _look(client: httpx.Client, position: str) -> None:
     asked = {"account": SERVED, "product": "calls", "quantity": "3"}
     answer = client.post("/v1/check", json=asked)
     assert answer.json()["allowed"] is True, answer.text
+
+
+def _correct(client: httpx.Client) -> None:
+    """Usage is backfilled and voided again: the ledger is looked into for both."""
+    fields = {"specversion": "1.0", "id": "old", "source": "t", "type": "api.call"}
+    old = format_instant(time.time_ns() // 1_000 - _OLD)
+    event = json.dumps({**fields, "subject": SERVED, "time": old})
+    backfill = {"kind": "backfill", "id": "b1", "account": SERVED, "event": event}
+    void = {"kind": "void_usage", "id": "v1", "account": SERVED, "source": "t", "event": "old"}
+    for command, available in ((backfill, "9"), (void, "10")):
+        decided = _decided(client, [command])
+        assert decided["documents"][0]["outcome"] == "applied", decided
+        since = {"min_position": decided["min_position"]}
+        assert _get(client, f"/v1/accounts/{SERVED}/balance", **since)["available"] == available
 
 
 def _hold(client: httpx.Client) -> None:

@@ -17,6 +17,7 @@ from deploy.servers.process import LOOPBACK
 from deploy.settings import load_settings
 from deploy.workers import WORKERS
 from projections.access import KafkaAccess
+from projections.api.allowed import check_store
 from projections.balances.stage import STAGE as BALANCES
 from projections.delivery.files import save_subscriptions
 from projections.delivery.subscriptions import Subscriptions
@@ -148,6 +149,19 @@ def test_a_reader_of_redis_needs_each_command_of_its_list(secured: Secured) -> N
         admin.acl_log_reset()
 
 
+def test_the_api_looks_for_each_command_of_its_list_at_its_start(secured: Secured) -> None:
+    store = load_settings(**secured.settings("api", "api")).redis_access
+    check_store(store, PREFIX)
+    with secured.store.admin() as admin:
+        for command in redis_commands("api"):
+            admin.execute_command("ACL", "SETUSER", "api", f"-{command}")
+            with pytest.raises(ConfigurationError, match="does not allow"):
+                check_store(store, PREFIX)
+            admin.execute_command("ACL", "SETUSER", "api", *redis_rules("api", PREFIX))
+        check_store(store, PREFIX)
+        admin.acl_log_reset()
+
+
 WRONG: Final[dict[str, tuple[str, dict[str, str], str]]] = {
     "kafka: wrong ca": ("admission", {"kafka_ca": "wrong-ca"}, "Kafka refuses this client"),
     "kafka: no ca": ("admission", {"kafka_ca": ""}, "Kafka refuses this client"),
@@ -204,11 +218,12 @@ def test_a_command_that_is_refused_says_why(
     assert said in done.stderr
 
 
-@pytest.mark.parametrize("process", ["webhooks", "exporter"])
-def test_a_process_that_may_not_touch_redis_says_so_and_ends(
-    secured: Secured, process: str, tmp_path: Path
+@pytest.mark.parametrize("case", [each for each in WRONG if each.startswith("redis")])
+@pytest.mark.parametrize("process", ["api", "webhooks", "exporter"])
+def test_a_process_that_redis_refuses_says_so_and_ends(
+    secured: Secured, process: str, case: str, tmp_path: Path
 ) -> None:
-    _, changes, said = WRONG["redis: no ACL"]
+    _, changes, said = WRONG[case]
     given = changed(secured, with_subscriptions(secured, process, tmp_path), changes, tmp_path)
     done = secured.run(given, process)
     assert done.returncode == CONFIGURATION_EXIT, done.stderr

@@ -1,10 +1,11 @@
 """The gateway's process, for whoever tests or measures it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,19 +19,23 @@ _READY: Final = b"GET /readyz HTTP/1.0\r\n\r\n"
 
 @contextmanager
 def gateway(
-    kafka: str, prefix: str = "", keys: Path | None = None, port: int = 0
+    kafka: str,
+    prefix: str = "",
+    keys: Path | None = None,
+    port: int = 0,
+    given: Mapping[str, str] | None = None,
 ) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """A gateway that answers, and its port on loopback; killed with the context."""
     port = port or free_port()
-    given = {
+    environment = {
+        **os.environ,
+        **(given or {}),
         "DRAWDOWN_KAFKA": kafka,
         "DRAWDOWN_TOPIC_PREFIX": prefix,
         "DRAWDOWN_GATEWAY_PORT": str(port),
         **({} if keys is None else {"DRAWDOWN_GATEWAY_KEYS": str(keys)}),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.cli", "gateway"], env={**os.environ, **given}
-    )
+    process = subprocess.Popen([sys.executable, "-m", "deploy.cli", "gateway"], env=environment)
     give_up = time.monotonic() + _START_SECONDS
     try:
         while not answers(port, _READY, b"HTTP/1.1 200"):
@@ -43,9 +48,14 @@ def gateway(
         process.wait()
 
 
-def broker_pid(own: Servers) -> int:
-    """The process of a broker that the test has started for itself."""
+@contextmanager
+def broker_stopped(own: Servers) -> Iterator[None]:
+    """SIGSTOP to a broker that is the test's own; SIGCONT at the end."""
     assert own.broker is not None
-    found = own.broker.process.pid
-    assert found is not None
-    return found
+    pid = own.broker.process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

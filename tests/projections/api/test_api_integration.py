@@ -3,6 +3,8 @@
 import json
 import re
 import secrets
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -13,18 +15,16 @@ import httpx
 import pytest
 
 from deploy.servers.find import Servers
-from ingest import Producer
 from projections.reading.balance import read_balance
 from projections.reading.contract import read_contract
 from projections.web.keyring import save_keys
 from projections.web.keys import Keys, new_key
-from schemas.times import format_instant
 from tests.projections.api.process import api
 from tests.projections.api.world import ACCOUNTS, World, account, catalog, world
+from tests.projections.web.problems import problem
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-PROBLEM: Final = "application/problem+json"
 EVENTS: Final = 60
 
 
@@ -39,7 +39,7 @@ def here(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         found.apply(documents)
         found.apply(contract("a1"))
         found.apply([catalog()[0] | {"id": "api-calls"}, *account("acme", "10")])
-        usage(found, "a0", EVENTS)
+        found.use("a0", *(f"a0-{number}" for number in range(EVENTS)))
         yield found
 
 
@@ -67,17 +67,6 @@ def contract(of: str) -> list[dict[str, Any]]:
     return [terms, amend]
 
 
-def usage(here: World, of: str, events: int) -> None:
-    """Send usage, and wait until it is drawn."""
-    now = format_instant(time.time_ns() // 1_000)
-    settings = here.pipeline.settings
-    with Producer(settings.kafka, settings.topic_prefix) as producer:
-        for number in range(events):
-            event = {"id": f"{of}-{number}", "source": "t", "type": "api.call", "subject": of}
-            producer.send({**event, "time": now, "data": {}})
-    here.pipeline.wait_until_settled(60)
-
-
 def get(here: World, path: str, **query: Any) -> Any:
     """A good answer."""
     with here.client() as client:
@@ -85,15 +74,6 @@ def get(here: World, path: str, **query: Any) -> Any:
     assert answer.status_code == httpx.codes.OK, answer.text
     assert float(answer.headers["server-timing"].partition("dur=")[2]) > 0
     return answer.json()
-
-
-def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """A problem of that status."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == PROBLEM
-    told: dict[str, Any] = answer.json()
-    assert told["status"] == status
-    return told
 
 
 def test_a_balance_is_what_the_command_line_reads(here: World) -> None:
@@ -258,11 +238,12 @@ def test_documents_are_checked_as_a_whole(here: World) -> None:
             (1, "invalid_document")
         }
         void = {"kind": "void_usage", "id": "v", "account": "a5", "source": "t", "event": "e"}
-        fault = problem(client.post("/v1/documents", json=void), 422)["faults"][0]
-        assert (fault["reason"], "drawdown apply" in fault["detail"]) == ("unsupported", True)
+        by_hand = void | {"time": "2026-01-01T00:00:00Z"}
+        fault = problem(client.post("/v1/documents", json=by_hand), 422)["faults"][0]
+        assert (fault["reason"], fault["path"]) == ("invalid_document", "time")
         backfill = {"kind": "backfill", "id": "b", "account": "a5", "event": "{}"}
-        fault = problem(client.post("/v1/documents", json=backfill), 422)["faults"][0]
-        assert "drawdown backfill" in fault["detail"]
+        fault = problem(client.post("/v1/documents", json=[good, backfill]), 422)["faults"][0]
+        assert (fault["index"], fault["path"].partition(".")[0]) == (1, "event")
         dry = client.post("/v1/documents?dry_run=true", json=[good])
         assert dry.json() == {"documents": [{"kind": "Grant", "id": "whole", "account": "a5"}]}
         yaml = "kind: Grant\nid: whole\namount: 0.1\n"
@@ -281,6 +262,26 @@ def test_documents_are_checked_as_a_whole(here: World) -> None:
         problem(client.post("/v1/documents", content=float_, headers=json_type), 422)
     names = [grant["id"] for grant in get(here, "/v1/accounts/a5/grants")["grants"]]
     assert "whole" not in names
+
+
+def test_a_check_waits_for_a_contract_that_only_rating_knows(here: World) -> None:
+    body = {"account": "late", "product": "calls", "quantity": "1", "contract": "c-1"}
+    here.apply(account("late", grants=2))
+    here.pipeline.signal("balances", signal.SIGSTOP)
+    going_on = threading.Timer(3, lambda: here.pipeline.signal("balances", signal.SIGCONT))
+    going_on.start()
+    try:
+        with here.client() as client:
+            client.post("/v1/documents", json=contract("late")).raise_for_status()
+            told: dict[str, Any] = {}
+            give_up = time.monotonic() + 60
+            while told.get("available") != "207":  # 7 are the contract's
+                answer = client.post("/v1/check", json=body)
+                assert answer.status_code == httpx.codes.OK, answer.text
+                told = answer.json()
+                assert time.monotonic() < give_up, told
+    finally:
+        going_on.join()
 
 
 def test_a_check_agrees_with_the_balance(here: World) -> None:

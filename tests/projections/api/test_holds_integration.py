@@ -16,6 +16,7 @@ from deploy.servers.find import Servers
 from tests.projections.api.posting import post
 from tests.projections.api.process import api
 from tests.projections.api.world import World, account, catalog, world
+from tests.projections.web.problems import problem
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
@@ -44,11 +45,9 @@ def place(client: httpx.Client, name: str | None, amount: object, **more: Any) -
     return client.post("/v1/holds", json=body | ({} if name is None else {"id": name}))
 
 
-def problem(answer: httpx.Response, status: int, reason: str | None) -> None:
+def refused(answer: httpx.Response, status: int, reason: str | None) -> None:
     """A problem of that status and reason code."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json().get("reason") == reason, answer.text
+    assert problem(answer, status).get("reason") == reason, answer.text
 
 
 def test_a_hold_from_its_placing_to_its_end(here: World) -> None:
@@ -64,42 +63,59 @@ def test_a_hold_from_its_placing_to_its_end(here: World) -> None:
 
         again = place(client, "h1", "4")
         assert again.json()["hold"] == hold, "sent again it is the same hold"
-        problem(place(client, "h1", "5"), 409, "conflict")
-        problem(place(client, "h2", "6.000000001"), 402, "insufficient_credits")
-        problem(place(client, "h3", "1", product="none"), 404, "unknown_product")
-        problem(place(client, "h4", "1", account="nobody"), 404, "unknown_account")
-        problem(place(client, "h5", "1", contract="c-9"), 404, "unknown_contract")
-        problem(place(client, "h6", "-1"), 422, None)
-        problem(place(client, "h6", "1", expires_in="P1Y"), 422, None)
-        body = {"account": "bound", "product": "calls", "amount": "1", "id": "one"}
-        given = {"idempotency-key": "two"}
-        problem(client.post("/v1/holds", json=body, headers=given), 422, None)
+        refused(place(client, "h1", "5"), 409, "conflict")
+        refused(place(client, "h2", "6.000000001"), 402, "insufficient_credits")
+        refused(place(client, "h3", "1", product="none"), 404, "unknown_product")
+        refused(place(client, "h4", "1", account="nobody"), 404, "unknown_account")
+        refused(place(client, "h5", "1", contract="c-9"), 404, "unknown_contract")
+        refused(place(client, "h6", "-1"), 422, None)
+        refused(place(client, "h6", "1", expires_in="P1Y"), 422, None)
 
         path = "/v1/holds/bound/h1"
         assert client.get(path).json()["hold"] == hold
-        problem(client.get("/v1/holds/bound/h2"), 404, None)
-        problem(client.post(f"{path}/capture", json={"amount": "4.5"}), 409, "exceeds_hold")
-        problem(client.post("/v1/holds/bound/h2/release"), 404, "unknown_hold")
+        refused(client.get("/v1/holds/bound/h2"), 404, None)
+        refused(client.post(f"{path}/capture", json={"amount": "4.5"}), 409, "exceeds_hold")
+        refused(client.post("/v1/holds/bound/h2/release"), 404, "unknown_hold")
         captured = client.post(f"{path}/capture", json={"amount": "1.5"})
         assert captured.status_code == httpx.codes.OK, captured.text
         ended = captured.json()["hold"]
         assert (ended["state"], ended["captured"]) == ("captured", "1.5")
         same = client.post(f"{path}/capture", json={"amount": "1.5"})
         assert same.json()["hold"] == ended, "sent again it is the same capture"
-        problem(client.post(f"{path}/capture", json={"amount": "1"}), 409, "conflict")
-        problem(client.post(f"{path}/release"), 409, "hold_ended")
+        refused(client.post(f"{path}/capture", json={"amount": "1"}), 409, "conflict")
+        refused(client.post(f"{path}/release"), 409, "hold_ended")
         position = {"min_position": captured.json()["min_position"]}
         balance = client.get("/v1/accounts/bound/balance", params=position).json()
         assert (balance["available"], balance["consumed"]) == ("8.5", "1.5")
 
         named = place(client, None, "8.5").json()["hold"]["id"]
-        problem(place(client, None, "0.000000001"), 402, "insufficient_credits")
+        refused(place(client, None, "0.000000001"), 402, "insufficient_credits")
         released = client.post(f"/v1/holds/bound/{named}/release").json()
         assert released["hold"]["state"] == "released"
         position = {"min_position": released["min_position"]}
         balance = client.get("/v1/accounts/bound/balance", params=position).json()
         assert (balance["available"], balance["grants"][0]["held"]) == ("8.5", "0")
     here.pipeline.reconcile()
+
+
+def test_a_hold_is_named_by_its_body_or_by_the_header(here: World) -> None:
+    body = {"account": "bound", "product": "calls", "amount": "0.5"}
+    with here.client() as client:
+        placed = client.post("/v1/holds", json=body, headers={"idempotency-key": "named"})
+        assert placed.json()["hold"]["id"] == "named", placed.text
+        same = client.post("/v1/holds", json={**body, "id": "named"})
+        assert same.json()["hold"] == placed.json()["hold"]
+        differs = client.post(
+            "/v1/holds", json={**body, "id": "one"}, headers={"idempotency-key": "two"}
+        )
+        refused(differs, 422, None)
+        refused(client.post("/v1/holds?wait=1", json=body), 422, None)
+        for path in ("/v1/holds", "/v1/holds/bound/named/capture"):
+            wrong = client.post(path, json=body, headers={"idempotency-key": "a b"})
+            refused(wrong, 422, None)
+            assert [each["path"] for each in wrong.json()["faults"]] == ["header.idempotency-key"]
+        released = client.post("/v1/holds/bound/named/release")
+        assert released.status_code == httpx.codes.OK, released.text
 
 
 def test_a_hold_outlives_every_process_and_ends_by_the_logs_clock(here: World) -> None:
@@ -121,7 +137,7 @@ def test_a_hold_outlives_every_process_and_ends_by_the_logs_clock(here: World) -
             time.sleep(_AGAIN_SECONDS)
         assert (hold["state"], hold["ended_at"]) == ("expired", hold["expires_at"])
         assert client.get("/v1/accounts/slow/balance").json()["available"] == "10"
-        problem(client.post("/v1/holds/slow/short/capture"), 409, "hold_ended")
+        refused(client.post("/v1/holds/slow/short/capture"), 409, "hold_ended")
         captured = client.post("/v1/holds/bound/kept/capture", headers={"idempotency-key": "c"})
         assert captured.json()["hold"]["captured"] == "2", captured.text
         process.send_signal(signal.SIGTERM)

@@ -1,7 +1,7 @@
 """Rows for many at once on a real Redis: of one moment, of the live namespace, or refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -9,7 +9,7 @@ import redis
 
 from projections.api.fixed import HeldRows, read_fixed
 from projections.api.rows import LiveRows
-from projections.api.watch import Watch
+from projections.api.watch import ROUND_SECONDS, Watch
 from projections.fold.connection import live_redis_client
 from projections.fold.position import Position
 from projections.fold.retry import Patience
@@ -41,9 +41,9 @@ class Writer:
         )
         self._store.open()
 
-    def commit(self, at: int, **rows: str) -> None:
-        """Rows with the position."""
-        changes = Changes({key: value.encode() for key, value in rows.items()})
+    def commit(self, at: int, gone: Sequence[str] = (), **rows: str) -> None:
+        """Rows with the position, and those that are there no more."""
+        changes = Changes({key: value.encode() for key, value in rows.items()}, {}, [*gone])
         self._store.commit(Position(at, reached=(at, 0, 0)), changes)
 
 
@@ -107,11 +107,48 @@ def test_rows_found_one_after_the_other_are_of_one_position(
 
     async def ask() -> list[bytes | None]:
         async with live(redis_url, topic_prefix) as rows:
-            return await read_fixed(rows, 0, {"balances": ["k0"]}, walk)
+            return await read_fixed(rows, 0, {"balances": {"k0": None}}, walk)
 
     found = asyncio.run(ask())
     assert asked > length
     assert len(set(found)) == 1, found
+
+
+def test_rows_of_several_positions_are_asked_about_and_never_believed(
+    redis_url: str, topic_prefix: str
+) -> None:
+    """What does not fit together may fail whoever is asked: that is no answer, and no bug."""
+    writer = Writer(redis_url, topic_prefix, "balances")
+    writer.commit(1, list="a", a="1")
+    moved = False
+
+    def follow(held: dict[str, HeldRows]) -> bytes:
+        nonlocal moved
+        (name,) = held["balances"].read(["list"])
+        assert name is not None
+        if not moved:
+            moved = True
+            writer.commit(2, gone=["a"], list="b", b="2")
+        (found,) = held["balances"].read([name.decode()])
+        assert found is not None, "the list says that it is there"
+        return found
+
+    async def ask() -> bytes:
+        async with live(redis_url, topic_prefix) as rows:
+            return await read_fixed(rows, 0, {"balances": {"list": None}}, follow)
+
+    assert asyncio.run(ask()) == b"2"
+
+    def wrong(held: dict[str, HeldRows]) -> bytes:
+        held["balances"].read(["list", "b"])
+        raise AssertionError("of one position")
+
+    async def ask_wrongly() -> bytes:
+        async with live(redis_url, topic_prefix) as rows:
+            return await read_fixed(rows, 0, {"balances": {"list": None}}, wrong)
+
+    with pytest.raises(AssertionError, match="of one position"):
+        asyncio.run(ask_wrongly())
 
 
 def test_who_waits_is_told_once_it_is_so_and_not_before(redis_url: str, topic_prefix: str) -> None:
@@ -145,6 +182,32 @@ def test_who_waits_is_told_once_it_is_so_and_not_before(redis_url: str, topic_pr
                 await watch.until(0, [], broken, 20)
 
     asyncio.run(ask())
+
+
+def test_a_judge_is_asked_once_for_each_position(redis_url: str, topic_prefix: str) -> None:
+    writers = [Writer(redis_url, topic_prefix, stage) for stage in STAGES]
+    for writer in writers:
+        writer.commit(1, a="1")
+    asked: list[tuple[int, int]] = []
+    again = asyncio.Event()
+
+    def judge(rating: Snapshot, balances: Snapshot) -> bytes | None:
+        asked.append((rating.position.offset, balances.position.offset))
+        again.set()
+        return balances.rows.get("a") if balances.position.offset == 2 else None
+
+    async def ask() -> bytes | None:
+        async with live(redis_url, topic_prefix) as rows:
+            waiting = asyncio.create_task(Watch(rows).until(0, ["a"], judge, 20))
+            for writer in writers:
+                await again.wait()
+                again.clear()
+                await asyncio.sleep(10 * ROUND_SECONDS)  # so many rounds, in which nothing moves
+                writer.commit(2, a="2")
+            return await waiting
+
+    assert asyncio.run(ask()) == b"2"
+    assert asked == [(1, 1), (2, 1), (2, 2)]
 
 
 def test_a_redis_that_is_gone_is_said_so() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 
 from deploy.servers.find import Servers
+from ingest import Producer
 from schemas.times import DAY, format_instant
 from tests.projections.api.process import api
 from tests.system.pipeline import Pipeline, running
@@ -42,6 +43,20 @@ class World:
         assert {each["outcome"] for each in told["documents"]} == {"applied"}, told
         position: str = told["min_position"]
         return position
+
+    def use(self, account: str, *ids: str) -> None:
+        """Send usage of now, and wait until it is drawn."""
+        self.send(account, *ids)
+        self.pipeline.wait_until_settled(60)
+
+    def send(self, account: str, *ids: str) -> None:
+        """Send usage of now."""
+        now = format_instant(time.time_ns() // 1_000)
+        settings = self.pipeline.settings
+        with Producer(settings.kafka, settings.topic_prefix) as producer:
+            for each in ids:
+                event = {"id": each, "source": "t", "type": "api.call", "subject": account}
+                producer.send({**event, "time": now, "data": {}})
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """Which series a process shows: known ones at zero, those of owned partitions, not too many."""
 
+from http import HTTPStatus
+
 from prometheus_client import REGISTRY
 
 from projections import metrics
-from projections.metrics.series import OTHER, Bounded, Owned, begin
+from projections.metrics.series import OTHER, Bounded, Owned, begin, begin_gateway
 
 
 def value(name: str, **labels: str) -> float | None:
@@ -25,6 +27,18 @@ def test_a_process_without_batches_has_its_errors_only() -> None:
     begin("test-errors")
     assert value("drawdown_redis_errors_total", stage="test-errors", reason="other") == 0
     assert value("drawdown_commits_total", stage="test-errors") is None
+
+
+def test_a_gateway_shows_its_routes_events_and_errors() -> None:
+    begin_gateway("test-gateway", {"/v1/test": HTTPStatus.ACCEPTED})
+    name = "drawdown_gateway_requests_total"
+    for status in ("202", "503"):
+        assert value(name, route="/v1/test", status=status) == 0
+    assert value("drawdown_gateway_request_seconds_count", route="/v1/test") == 0
+    for outcome in ("accepted", "forbidden"):
+        assert value("drawdown_gateway_events_total", outcome=outcome) == 0
+    assert value("drawdown_gateway_pending_events", stage="test-gateway") == 0
+    assert value("drawdown_redis_errors_total", stage="test-gateway", reason="other") == 0
 
 
 def test_a_partition_that_went_to_another_worker_is_no_longer_told() -> None:

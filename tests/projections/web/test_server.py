@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -18,14 +19,19 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
+from projections.web import protocol
 from projections.web.answers import HANDLERS
 from projections.web.body import read_whole
 from projections.web.middleware import Bounded, Timed
 from projections.web.problem import CONTENT_TYPE
+from projections.web.protocol import Untaken, stands_still
+from tests.projections.delivery.processes import until
+from tests.projections.web.problems import problem
 from tests.projections.web.serving import served
 
 MOST_REQUESTS: Final = 2
 MOST_BYTES: Final = 1_000
+MOST_IN_ALL: Final = 1_500
 _PATIENCE: Final = 60.0
 
 
@@ -43,12 +49,13 @@ class Service:
             routes=[
                 Route("/body", self._body, methods=["POST"]),
                 Route("/wait", self._wait),
-                Route("/bug", self._bug),
+                Route("/bug", self._bug, methods=["GET", "POST"]),
+                Route("/large", self._large),
                 Route("/healthz", self._health),
             ],
             middleware=[
                 Middleware(Timed, count=self._count),
-                Middleware(Bounded, most=MOST_REQUESTS),
+                Middleware(Bounded, most=MOST_REQUESTS, most_bytes=MOST_IN_ALL),
             ],
             exception_handlers=HANDLERS,
         )
@@ -65,8 +72,12 @@ class Service:
         self.released.wait()
         return PlainTextResponse("done")
 
-    async def _bug(self, _request: Request) -> Response:
+    async def _bug(self, request: Request) -> Response:
+        await read_whole(request, MOST_BYTES)
         raise ValueError("its text is nobody's business")
+
+    async def _large(self, _request: Request) -> Response:
+        return PlainTextResponse(b"x" * 50_000_000)
 
     async def _health(self, _request: Request) -> Response:
         return PlainTextResponse("well")
@@ -83,15 +94,6 @@ def port(service: Service) -> Iterator[int]:
     """Where it is served."""
     with served(service.app()) as found:
         yield found
-
-
-def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """A problem of that status."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == CONTENT_TYPE
-    told: dict[str, Any] = answer.json()
-    assert told["status"] == status
-    return told
 
 
 def everything(connection: socket.socket) -> bytes:
@@ -171,12 +173,91 @@ def test_a_body_that_is_too_large_is_refused(port: int) -> None:
     assert str(MOST_BYTES) in problem(answer, 413)["detail"]
 
 
+def start_body(port: int, path: str, count: int) -> socket.socket:
+    """A connection with a request of which `count` bytes of the body have been sent."""
+    connection = socket.create_connection(("127.0.0.1", port), _PATIENCE)
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {MOST_BYTES}\r\n\r\n"
+    connection.sendall(head.encode() + b"x" * count)
+    return connection
+
+
+def hang_up(port: int, path: str) -> None:
+    """Reset a connection in the midst of a body."""
+    with start_body(port, path, MOST_BYTES - 1) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_whatever_becomes_of_a_request_its_body_is_held_no_longer(port: int) -> None:
+    """Answered, too large, given up, met by a bug, hung up on: then there is room for another."""
+    address = f"http://127.0.0.1:{port}"
+
+    def post(path: str, count: int) -> int:
+        return httpx.post(address + path, content=b"x" * count, timeout=_PATIENCE).status_code
+
+    def given_up() -> int:
+        with start_body(port, "/body", MOST_BYTES - 1) as connection:
+            return split(everything(connection))[0]
+
+    assert MOST_BYTES < MOST_IN_ALL < 2 * (MOST_BYTES - 1)
+    assert post("/body", MOST_BYTES) == 200
+    assert post("/body", MOST_BYTES) == 200
+    assert post("/body", MOST_BYTES + 1) == 413
+    assert post("/body", MOST_BYTES) == 200
+    assert post("/bug", MOST_BYTES) == 500
+    assert post("/body", MOST_BYTES) == 200
+    assert given_up() == 408
+    assert post("/body", MOST_BYTES) == 200
+    hang_up(port, "/bug")
+    until(lambda: post("/body", MOST_BYTES) == 200, "room for a body")
+
+
 def test_a_head_that_is_too_large_is_refused(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-y: " + b"y" * 70_000)
         status, headers, told = split(everything(connection))
     assert (status, headers["content-type"]) == (431, CONTENT_TYPE)
     assert "65536" in told["detail"]
+
+
+def test_who_does_not_read_the_answer_shuts_nobody_out(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection would go on after it, or end with it."""
+    monkeypatch.setattr(protocol, "TAKE_SECONDS", 0.5)
+    asked = [
+        f"GET /large HTTP/1.1\r\nhost: x\r\nconnection: {each}\r\n\r\n".encode()
+        for each in ("keep-alive", "close")
+    ]
+    with served(service.app(), len(asked) + 1) as port, ExitStack() as stack:
+        address = f"http://127.0.0.1:{port}"
+        made = []
+        for request in asked:
+            made.append(stack.enter_context(socket.create_connection(("127.0.0.1", port))))
+            made[-1].sendall(request)
+            assert made[-1].recv(12) == b"HTTP/1.1 200"
+        assert httpx.get(f"{address}/healthz").status_code == 503, "they take every place"
+        until(lambda: httpx.get(f"{address}/healthz").status_code == 200, "a place")
+        for each in made:
+            assert len(everything(each)) < 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "still"),
+    [
+        (None, Untaken("a", 500_000), False),
+        (Untaken("a", 500_000), Untaken("a", 500_000), True),
+        (Untaken("a", 500_000), Untaken("a", 434_465), True),
+        (Untaken("a", 500_000), Untaken("a", 434_464), False),
+        (Untaken("a", 500_000), Untaken("a", 0), False),
+        (Untaken("a", 10), Untaken("a", 9), True),
+        (Untaken("a", 10), Untaken("a", 0), False),
+        (Untaken("a", 10), Untaken("b", 10), False),
+    ],
+)
+def test_who_takes_next_to_nothing_stands_still(
+    before: Untaken | None, now: Untaken, *, still: bool
+) -> None:
+    assert stands_still(before, now) is still
 
 
 def drip(connection: socket.socket) -> None:
@@ -201,7 +282,7 @@ def hear(connection: socket.socket, end: bytes) -> None:
 def test_connections_without_a_head_shut_nobody_out_for_long(service: Service) -> None:
     """Silent ones, half a head, one byte after another, blank lines; the same after an answer."""
     whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
-    beginnings = (b"", whole[:9], whole[:-2], b"\r\n", *(whole + whole[:n] for n in (9, 35)))
+    beginnings = (b"", whole[:9], whole[:-2], b"\r\n", *(whole + whole[:n] for n in (9, 33)))
     beginnings += (whole + b"\r\n",)
     most = len(beginnings) + 1
     with served(service.app(), most) as port, ExitStack() as stack:
