@@ -9,11 +9,12 @@ chosen and missing fails the tests. Those marked `apache` are left out of runs o
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
-from deploy.servers.find import Servers, addressed_servers, best_kind, open_servers
+from deploy.servers.find import Kind, Servers, addressed_servers, best_kind, open_servers
 
 # A test says what is right, never how quick: machines are busy.
 hypothesis.settings.register_profile("drawdown", deadline=None)
@@ -60,6 +61,14 @@ def kafka(servers: Servers) -> str:
 def redis_url(servers: Servers) -> str:
     """Redis's address."""
     return servers.redis_url
+
+
+@pytest.fixture
+def own_servers(servers: Servers, tmp_path: Path) -> Iterator[Servers]:
+    """A Kafka and a Redis of the run's kind for one test, which may stop or kill them."""
+    kind: Kind = "apache" if servers.kind == "apache" else "embedded"
+    with open_servers(kind, tmp_path / "servers") as own:
+        yield own
 
 
 @pytest.fixture

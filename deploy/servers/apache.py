@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from deploy.servers.kafka import kafka_answers
-from deploy.servers.process import LOOPBACK, ServerError, ServerProcess, free_port
+from deploy.servers.process import LOOPBACK, ServerError, ServerProcess, end_of, free_port
 from schemas.errors import ConfigurationError
 
 _POM: Final = Path(__file__).with_name("apache.pom.xml")
@@ -109,7 +109,7 @@ class ApacheKafka:
                 check=False,
             )
         if done.returncode:
-            raise ServerError(f"Kafka's folder could not be formatted: see {self._log}")
+            raise ServerError(f"Kafka's folder could not be formatted; {end_of(self._log)}")
 
     def _storage(self, cluster: str) -> tuple[str, ...]:
         return ("format", f"--cluster-id={cluster}", "--config", str(self._properties))

@@ -8,6 +8,7 @@ only through `stop`.
 Start servers from a thread that lives as long as they should: Linux ends them with that thread.
 """
 
+import itertools
 import os
 import secrets
 import signal
@@ -29,6 +30,7 @@ _TAIL_BYTES: Final = 2_000
 # Below the range from which Linux takes ports for outgoing connections: none can slip in between.
 _FIRST_PORT: Final = 20_000
 _PORTS: Final = 12_000
+_TURNS: Final = itertools.count(secrets.randbelow(_PORTS))
 
 
 class ServerError(DrawdownError):
@@ -108,8 +110,13 @@ class ServerProcess:
 
     def _fail(self, what: str) -> None:
         self.kill()
-        tail = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
-        raise ServerError(f"{self.name} {what}; its log, {self.log}, ends:\n{tail}")
+        raise ServerError(f"{self.name} {what}; {end_of(self.log)}")
+
+
+def end_of(log: Path) -> str:
+    """Where a log is, and the last that it says."""
+    tail = log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
+    return f"its log, {log}, ends:\n{tail}"
 
 
 def leashed(command: Sequence[str], number: signal.Signals) -> list[str]:
@@ -119,9 +126,12 @@ def leashed(command: Sequence[str], number: signal.Signals) -> list[str]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
+    """A loopback port that nobody listens on just now, and no caller of this process took lately.
+
+    What is told a port listens on it a while later, so drawing by chance gave one port to two.
+    """
     while True:
-        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        port = _FIRST_PORT + next(_TURNS) % _PORTS
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -217,6 +217,12 @@ def test_a_free_port_can_be_listened_on() -> None:
         pass
 
 
+def test_a_port_is_not_given_to_two() -> None:
+    """A broker and its controller are told their ports before either listens."""
+    given = [free_port() for _ in range(1_000)]
+    assert len({*given}) == len(given)
+
+
 def test_addresses_in_the_environment_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both, or neither: half an environment is not used."""
     monkeypatch.delenv("DRAWDOWN_REDIS_URL", raising=False)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import time
 import urllib.request
 from collections import Counter
@@ -22,6 +21,7 @@ from deploy.reading.reconcile import reconcile
 from deploy.reading.report import Report
 from deploy.reading.surroundings import Surroundings, surroundings
 from deploy.servers.find import Servers
+from deploy.servers.process import free_port
 from deploy.settings import Settings, load_settings
 from deploy.supervisor import Child, Supervisor, worker
 from deploy.workers import WORKERS
@@ -262,7 +262,7 @@ def started(
 ) -> Iterator[Pipeline]:
     """As `running`, on topics that are there."""
     names = _names(servers, prefix, given)
-    ports = {name: _free_port() for name in WORKERS}
+    ports = {name: free_port() for name in WORKERS}
     own = {name: {"health_port": str(ports[name]), **(apart or {}).get(name, {})} for name in ports}
     supervisor = Supervisor(
         [worker(name, _environment({**names, **own[name]}), logs) for name in WORKERS]
@@ -299,10 +299,3 @@ def _parsed(document: Mapping[str, Any]) -> Document:
     found = parse_document(dict(document))
     assert not isinstance(found, list), found
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

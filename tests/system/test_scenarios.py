@@ -16,8 +16,8 @@ from confluent_kafka.cimpl import NewTopic
 from deploy.servers.find import Servers
 from deploy.simulate.report import report
 from deploy.simulate.scenario import Entry, parse_scenario
-from ingest.ledger import look_up
 from processors.admission.examine import KIND_HEADER, TICK_KIND
+from projections.reading.lookup import look_up
 from schemas.destination import destination
 from schemas.documents import VoidUsage
 from schemas.envelope import Usage

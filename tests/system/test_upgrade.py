@@ -12,13 +12,8 @@ import msgspec
 import polars as pl
 import pytest
 import redis
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from deploy.provision import create_topics
 from deploy.servers.find import Servers
@@ -35,7 +30,7 @@ from projections.fold.store import PartitionStore
 from projections.rows import Changes
 from schemas.frames import VERSION, Source
 from schemas.times import format_instant
-from schemas.topics import ALERTS, CATALOG, CREDITS, JOURNAL, LEDGER, RATED, USAGE
+from schemas.topics import ALERTS, CATALOG, CREDITS, FOR_EVER, JOURNAL, LEDGER, RATED, USAGE
 from tests.deploy.reading.pipeline import Logs
 from tests.deploy.reading.released import released
 from tests.deploy.reading.test_released import OLD, OTHERWISE
@@ -51,11 +46,10 @@ def test_workers_go_on_from_an_older_release_and_stop_before_a_newer_one(
     servers: Servers, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Old frames, then new ones; a newer row, put right; a newer frame, which nothing passes."""
+    create_raw_topics(servers.kafka, topic_prefix)
     create_topics(servers.kafka, topic_prefix, 1, 1)
     logs = released(OLD)
-    stamp_by(servers, topic_prefix, "CreateTime")
     put_logs(servers.kafka, topic_prefix, logs)
-    stamp_by(servers, topic_prefix, "LogAppendTime")
     put_rows(servers, topic_prefix, RATING, logs.rating)
     put_rows(servers, topic_prefix, BALANCES, logs.balances)
     with started(servers, topic_prefix, tmp_path, partitions="1") as pipeline:
@@ -72,17 +66,15 @@ def test_workers_go_on_from_an_older_release_and_stop_before_a_newer_one(
         meet_a_newer_frame(pipeline)
 
 
-def stamp_by(servers: Servers, prefix: str, kind: str) -> None:
-    """Whose time raw records carry; the embedded broker keeps the producer's, whatever is said."""
-    if not servers.append_time:
-        return
-    admin = AdminClient({"bootstrap.servers": servers.kafka})
-    entry = ConfigEntry("message.timestamp.type", kind, incremental_operation=AlterConfigOpType.SET)
-    topics = [prefix + topic.name for topic in RAW.values()]
-    changed = admin.incremental_alter_configs(
-        [ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]) for name in topics]
-    )
-    for future in changed.values():
+def create_raw_topics(kafka: str, prefix: str) -> None:
+    """Topics whose records keep the times that they are written with, however old they are.
+
+    They are made so: a broker goes on stamping for a while after a change has been acknowledged.
+    """
+    config = {"message.timestamp.type": "CreateTime", "retention.ms": str(FOR_EVER)}
+    new = [NewTopic(prefix + topic.name, 1, 1, config=config) for topic in RAW.values()]
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for future in admin.create_topics(new).values():
         future.result(SETTLE_SECONDS)
 
 
