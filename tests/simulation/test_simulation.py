@@ -1,7 +1,10 @@
 """The pipeline survives hundreds of seeded worlds, and without any of its clauses it does not."""
 
+import gc
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -29,6 +32,17 @@ PASSED_BY_ANY = {
     ("balances", "redis commit applied", "commit offsets"),
 }
 """Some of the pairs of effects between which a crash could lose or double something."""
+
+
+@pytest.fixture(autouse=True)
+def prepared() -> Iterator[None]:
+    """As a process of the simulation is, until the test ends: others look at what is logged."""
+    thresholds, disabled = gc.get_threshold(), logging.root.manager.disable
+    prepare()
+    yield
+    logging.disable(disabled)
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 @pytest.mark.slow
@@ -65,7 +79,6 @@ def test_a_seed_replays_exactly() -> None:
 
 def test_a_seed_is_the_same_world_each_time() -> None:
     """In one process too: where few rows are cached, even the order of reading them shows."""
-    prepare()
     assert [len({run(Case(seed)).digest for _ in range(8)}) for seed in (48, 55)] == [1, 1]
 
 
@@ -73,7 +86,6 @@ def test_a_seed_that_fails_is_printed_and_replays_byte_for_byte(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The bug is found, the seed told, and the command that is told gives the same trace."""
-    prepare()
     change = PROTOCOL["a claim names its owner"]
     found = next(result for seed in SEEDS if (result := run(Case(seed), change)).faults)
     assert main([str(found.case)], change) == 1
@@ -94,7 +106,6 @@ def test_a_seed_that_fails_is_printed_and_replays_byte_for_byte(
 
 def test_a_strike_is_where_it_was_asked_for() -> None:
     """Until then the seed is what it was; there the process dies."""
-    prepare()
     (strike, *_) = sorted(set((free := run(Case(11))).passed) - set(free.struck))
     struck = run(Case(11, strike))
     assert struck.struck[strike] == 1
