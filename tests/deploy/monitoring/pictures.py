@@ -52,17 +52,20 @@ def draw(model: dict[str, Any], prometheus: str, start: float, end: float, path:
         _panel(axis, panel, prometheus, start, end)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-    drawn = Image.fromarray(pixels).convert("RGB")
+    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), pixels).convert("RGB")
     drawn.quantize(_COLORS).save(path, optimize=True)
 
 
 def _panel(axis: Any, panel: dict[str, Any], prometheus: str, start: float, end: float) -> None:
-    found = []
+    found: list[tuple[str, Any]] = []
     for target in panel["targets"]:
         expr = expression(target["expr"], _RATE)
         span = {"start": str(start), "end": str(end), "step": "1"}
         answer = ask(prometheus, "query_range", query=expr, **span)
-        found += [(_name(target, each["metric"]), each["values"]) for each in answer["result"]]
+        for each in answer["result"]:
+            values = [(at, value) for at, value in each["values"] if value != "NaN"]
+            if values:  # a quantile of nothing is not a number: of routes that nobody asked
+                found.append((_name(target, each["metric"]), values))
     if panel["type"] == "stat":
         axis.axis("off")
         value = float(found[0][1][-1][1]) if found else math.nan
