@@ -8,9 +8,9 @@ the id asks again, or sends again without harm.
 
 import secrets
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
@@ -33,9 +33,19 @@ placing = APIRouter(tags=["holds"])
 _EMPTY: Final = b"{}"
 _ID_BYTES: Final = 16
 _HEADER: Final = "idempotency-key"
-_DESCRIPTION: Final = "the command's id, where the body has none"
 _ids: Final = TypeAdapter[str](Id)
-IdempotencyKey = Annotated[Id | None, Header(description=_DESCRIPTION)]
+_NAMED: Final = {
+    "parameters": [
+        {
+            "name": _HEADER,
+            "in": "header",
+            "required": False,
+            "schema": _ids.json_schema(),
+            "description": "the command's id, where the body has none",
+        }
+    ]
+}
+"""The `openapi_extra` of a route that reads the header itself, for one of them is direct."""
 
 
 @placing.post(
@@ -43,18 +53,7 @@ IdempotencyKey = Annotated[Id | None, Header(description=_DESCRIPTION)]
     status_code=201,
     response_model=HoldWritten,
     responses=problems(402, 404, 408, 409, 413, 415, 429),
-    openapi_extra=body(HoldRequest)
-    | {
-        "parameters": [
-            {
-                "name": _HEADER,
-                "in": "header",
-                "required": False,
-                "schema": _ids.json_schema(),
-                "description": _DESCRIPTION,
-            }
-        ]
-    },
+    openapi_extra=body(HoldRequest) | _NAMED,
 )
 async def place(request: Request) -> Response:
     """Reserve credits for a bounded time, all of them or none (402).
@@ -68,7 +67,7 @@ async def place(request: Request) -> Response:
     await known_queries(request)
     given = await read_model(request, HoldRequest)
     of_account(key, given.account)
-    name = _name(given.id, _header_of(request)) or f"h-{secrets.token_hex(_ID_BYTES)}"
+    name = _name(given.id, request) or f"h-{secrets.token_hex(_ID_BYTES)}"
     service.access.limit(key, 1)
     command = PlaceHold(
         id=name,
@@ -85,15 +84,10 @@ async def place(request: Request) -> Response:
     "/v1/holds/{account}/{hold}/capture",
     response_model=HoldWritten,
     responses=problems(404, 408, 409, 413, 415, 429),
-    openapi_extra=body(CaptureRequest, required=False),
+    openapi_extra=body(CaptureRequest, required=False) | _NAMED,
 )
 async def capture(
-    service: Served,
-    key: Writer,
-    request: Request,
-    account: AccountId,
-    hold: HoldId,
-    idempotency_key: IdempotencyKey = None,
+    service: Served, key: Writer, request: Request, account: AccountId, hold: HoldId
 ) -> Response:
     """Consume all of a hold, or `amount` of it; the rest is free again.
 
@@ -102,7 +96,7 @@ async def capture(
     of_account(key, account)
     given = await read_model(request, CaptureRequest, _EMPTY)
     service.access.limit(key, 1)
-    name = _name(given.id, idempotency_key) or "capture"
+    name = _name(given.id, request) or "capture"
     command = CaptureHold(id=name, account=account, hold=hold, amount=given.amount)
     return await decided(service, command, hold, HTTPStatus.OK)
 
@@ -111,21 +105,16 @@ async def capture(
     "/v1/holds/{account}/{hold}/release",
     response_model=HoldWritten,
     responses=problems(404, 408, 409, 413, 415, 429),
-    openapi_extra=body(ReleaseRequest, required=False),
+    openapi_extra=body(ReleaseRequest, required=False) | _NAMED,
 )
 async def release(
-    service: Served,
-    key: Writer,
-    request: Request,
-    account: AccountId,
-    hold: HoldId,
-    idempotency_key: IdempotencyKey = None,
+    service: Served, key: Writer, request: Request, account: AccountId, hold: HoldId
 ) -> Response:
     """What is held is free again. Without an id its own is `release`."""
     of_account(key, account)
     given = await read_model(request, ReleaseRequest, _EMPTY)
     service.access.limit(key, 1)
-    name = _name(given.id, idempotency_key) or "release"
+    name = _name(given.id, request) or "release"
     command = ReleaseHold(id=name, account=account, hold=hold)
     return await decided(service, command, hold, HTTPStatus.OK)
 
@@ -148,18 +137,19 @@ async def one_hold(
     return answer({"hold": entries.hold_of(account, hold, row), **entries.at(partition, snapshot)})
 
 
-def _header_of(request: Request) -> str | None:
-    """The Idempotency-Key of a request. Raises Problem 422."""
-    name = request.headers.get(_HEADER)
+def _name(given: str | None, request: Request) -> str | None:
+    """The command's id: the body's, or the Idempotency-Key.
+
+    Raises Problem 422 where they differ, or the header is no id.
+    """
+    header = request.headers.get(_HEADER)
+    if header is None:
+        return given
     try:
-        return None if name is None else _ids.validate_python(name)
+        name = _ids.validate_python(header)
     except ValidationError as error:
         fault = {"path": f"header.{_HEADER}", "detail": error.errors()[0]["msg"]}
         raise invalid("the request is not as expected", faults=[fault]) from None
-
-
-def _name(given: str | None, header: str | None) -> str | None:
-    """The command's id. Raises Problem 422 where the body and the header differ."""
-    if given is not None and header is not None and given != header:
+    if given is not None and given != name:
         raise invalid("the body's id and the Idempotency-Key differ")
-    return given or header
+    return name

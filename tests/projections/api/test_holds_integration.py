@@ -110,8 +110,9 @@ def test_a_hold_is_named_by_its_body_or_by_the_header(here: World) -> None:
         )
         refused(differs, 422, None)
         refused(client.post("/v1/holds?wait=1", json=body), 422, None)
-        for path in ("/v1/holds", "/v1/holds/bound/named/capture"):
-            wrong = client.post(path, json=body, headers={"idempotency-key": "a b"})
+        ended = [f"/v1/holds/bound/named/{how}" for how in ("capture", "release")]
+        for path, sent in (("/v1/holds", body), *((path, {}) for path in ended)):
+            wrong = client.post(path, json=sent, headers={"idempotency-key": "a b"})
             refused(wrong, 422, None)
             assert [each["path"] for each in wrong.json()["faults"]] == ["header.idempotency-key"]
         released = client.post("/v1/holds/bound/named/release")
