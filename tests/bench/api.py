@@ -1,4 +1,4 @@
-"""The API: entitlement checks at a fixed rate, and holds: how long one takes, and many at once."""
+"""The API: entitlement checks, and holds: at a fixed rate, and many at once."""
 
 import asyncio
 import secrets
@@ -20,6 +20,8 @@ LOADS: Final[tuple[Load, ...]] = ("plain", "rich")
 RATE: Final = 1_000
 CHECKING: Final = 32
 CONTENDERS: Final = (1, 50, 500, 2_000)
+HOLDS_RATE: Final = 500
+HOLDING: Final = 1_000
 _SECONDS: Final = 20.0
 _FIRST: Final = 1_000
 _START_SECONDS: Final = 120.0
@@ -43,7 +45,8 @@ def run(session: Session) -> Section:
     note = (
         "Milliseconds. One API process, without keys; the client, the workers, the broker and Redis"
         f" share the cores. Checks: open loop, {CHECKING} connections, `server` as Server-Timing"
-        " has it. Holds: each caller sends its next when the last is decided."
+        " has it. Holds: at a rate, each is sent when it is due; else each caller sends its next"
+        " when the last is decided."
     )
     return Section("api", "Query and control API", note, rows)
 
@@ -79,27 +82,23 @@ def _checks(session: Session, load: str, pid: int, port: int) -> Row:
     taken = asyncio.run(at_rate(port, body, RATE, seconds, CHECKING))
     used = meter.cpu()["api"]
     assert taken.statuses == {HTTPStatus.OK: len(taken.waits)}, taken.statuses
-    return {
-        "what": f"check, {load}",
-        "at": f"{RATE:,}/s",
-        "server p50": taken.percentile(taken.served, 500),
-        "server p99": taken.percentile(taken.served, 990),
-        "caller p50": taken.percentile(taken.waits, 500),
-        "caller p99": taken.percentile(taken.waits, 990),
-        "answers": len(taken.waits),
-        "note": f"{used / seconds:.2f} of a core in the API",
-    }
+    note = f"{used / seconds:.2f} of a core in the API"
+    return _row(f"check, {load}", taken, f"{RATE:,}/s") | {"note": note}
 
 
 def _holds(session: Session, port: int) -> Iterator[Row]:
+    seconds = _SECONDS / 10 if session.quick else _SECONDS
+    apart_by = partial(_hold, secrets.token_hex(4))
+    at_a_pace = asyncio.run(at_rate(port, apart_by, HOLDS_RATE, seconds, HOLDING))
+    yield _row("hold", at_a_pace, f"{HOLDS_RATE}/s")
     for callers in CONTENDERS[:2] if session.quick else CONTENDERS:
-        count = max(4 * callers, 50)
-        yield _row(
-            f"hold, {callers} callers", port, partial(_hold, secrets.token_hex(4)), callers, count
-        )
-    one = partial(_contended, secrets.token_hex(4))
+        apart_by = partial(_hold, secrets.token_hex(4))
+        taken = asyncio.run(all_at_once(port, apart_by, max(4 * callers, 50), callers))
+        yield _row(f"hold, {callers} callers", taken)
+    of_one = partial(_contended, secrets.token_hex(4))
     callers = 50 if session.quick else 1_000
-    yield _row(f"hold, {callers} callers of one account", port, one, callers, 2 * callers)
+    taken = asyncio.run(all_at_once(port, of_one, 2 * callers, callers))
+    yield _row(f"hold, {callers} callers of one account", taken)
 
 
 def _hold(run_id: str, number: int) -> tuple[str, dict[str, Any]]:
@@ -112,12 +111,11 @@ def _contended(run_id: str, number: int) -> tuple[str, dict[str, Any]]:
     return "/v1/holds", {**body, "id": f"c-{run_id}-{number}", "expires_in": "PT1M"}
 
 
-def _row(what: str, port: int, body: Any, callers: int, count: int) -> Row:
-    taken: Taken = asyncio.run(all_at_once(port, body, count, callers))
+def _row(what: str, taken: Taken, at: str = "") -> Row:
     told = ", ".join(f"{count} {HTTPStatus(each).name}" for each, count in taken.statuses.items())
     return {
         "what": what,
-        "at": "",
+        "at": at,
         "server p50": taken.percentile(taken.served, 500),
         "server p99": taken.percentile(taken.served, 990),
         "caller p50": taken.percentile(taken.waits, 500),
