@@ -24,6 +24,11 @@ _ROWS: Final = (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 10
 _REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LATENCY_SECONDS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60, 300, 1800)
 
+# Every process.
+BUILD: Final = Gauge(
+    "drawdown_build_info", "Always 1, for the release that a process runs.", ("stage", "version")
+)
+
 # Every stage: admission, rating, balances.
 EVENTS: Final = Counter(
     "drawdown_events_total",

@@ -7,6 +7,7 @@ twice.
 
 from collections.abc import Collection, Iterable, Mapping
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Final
 
 from projections import metrics
@@ -22,10 +23,12 @@ REASONS: Final = tuple(str(reason) for reason in Reason)
 
 
 def begin(stage: str, outcomes: Iterable[str] = (), steps: Iterable[str] = ()) -> None:
-    """Show the series of `stage` at zero. `outcomes` are its own; any reason code may be another.
+    """Show the series of `stage` at zero, and the release that runs.
 
-    A process without a stage's batches (the gateway) gives neither, and has only its errors.
+    `outcomes` are its own; any reason code may be another. A process without a stage's
+    batches (the gateway) gives neither, and has only its errors.
     """
+    metrics.BUILD.labels(stage, version("drawdown")).set(1)
     for reason in REDIS_REASONS:
         metrics.REDIS_ERRORS.labels(stage, reason)
     for reason in KAFKA_REASONS:

@@ -1,6 +1,7 @@
 """Which series a process shows: known ones at zero, those of owned partitions, not too many."""
 
 from http import HTTPStatus
+from importlib.metadata import version
 
 from prometheus_client import REGISTRY
 
@@ -21,6 +22,11 @@ def test_what_may_be_counted_stands_at_zero() -> None:
     assert value("drawdown_redis_errors_total", stage="test-zero", reason="timeout") == 0
     assert value("drawdown_kafka_errors_total", stage="test-zero", reason="transport") == 0
     assert value("drawdown_commits_total", stage="test-zero") == 0
+
+
+def test_a_process_says_which_release_it_is() -> None:
+    begin("test-release")
+    assert value("drawdown_build_info", stage="test-release", version=version("drawdown")) == 1
 
 
 def test_a_process_without_batches_has_its_errors_only() -> None:

@@ -24,6 +24,7 @@ UNITS = {
     "events",
     "frames",
     "grants",
+    "info",
     "keys",
     "letters",
     "money",
@@ -51,6 +52,7 @@ LABELS = {
     "worker",
     "route",
     "status",
+    "version",
 }
 NAMES = {
     metric._name: metric
