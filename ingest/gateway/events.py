@@ -21,6 +21,7 @@ class _Timed(msgspec.Struct, gc=False):
 _timed: Final = msgspec.json.Decoder(_Timed)
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SHOWN: Final = 256
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Posted(NamedTuple):
@@ -71,7 +72,7 @@ def with_time(value: bytes, now: str) -> bytes:
         if bytes(_timed.decode(value).time) != NULL:
             return value
         members = _members.decode(value)
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return value  # `examine` says what is wrong
     members["time"] = msgspec.Raw(msgspec.json.encode(now))
     return msgspec.json.encode(members)
@@ -80,6 +81,6 @@ def with_time(value: bytes, now: str) -> bytes:
 def _id_of(value: bytes) -> str | None:
     try:
         found = msgspec.json.decode(_members.decode(value).get("id", b"null"))
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return None
     return found[:_SHOWN] if isinstance(found, str) else None

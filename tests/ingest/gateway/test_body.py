@@ -90,14 +90,44 @@ def test_each_event_keeps_its_bytes(events: list[dict[str, int]]) -> None:
         (b"{}", Shape.BATCH),
         (b"[{}", Shape.EITHER),
         (b"{} {}", Shape.ONE),
-        (b'["\xff"]', Shape.BATCH),
+        (b'"\xff"', Shape.ONE),
         (b"[" * 100_000, Shape.BATCH),
+        (b'["\\ud83d",]', Shape.BATCH),
+        (b'["\\ud83d"] 1', Shape.BATCH),
+        (b'["\\ud83d"],["a"]', Shape.BATCH),
+        (b'["\\ud83d', Shape.BATCH),
+        (b'["\\ud83d"}', Shape.BATCH),
+        (b'["\\ud83d"' + b",1" * 3_000_000, Shape.BATCH),
+        (b'["\\ud83d", ' + b"1" * 7_000_000, Shape.BATCH),
     ],
 )
 def test_what_is_no_json_of_its_shape_is_refused(body: bytes, shape: Shape) -> None:
     with pytest.raises(Problem) as caught:
         split(body, shape)
     assert caught.value.status is HTTPStatus.BAD_REQUEST
+
+
+_JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [rb'{"id": "\ud83d"}', b'{"id": "\xff"}', b"[" * 2_000 + b"]" * 2_000, b"{'id': 1}", b"1 2"],
+    ids=["half a pair", "no UTF-8", "too deep", "no JSON", "two"],
+)
+@given(good=st.lists(_JSON, max_size=4), at=st.integers(0, 4), shown=st.booleans())
+def test_an_event_that_is_no_json_leaves_its_batch_whole(
+    bad: bytes, good: list[object], at: int, *, shown: bool
+) -> None:
+    events = [json.dumps(each, ensure_ascii=not shown).encode() for each in good]
+    events.insert(at, bad)
+    assert split(b" [ " + b" ,\n".join(events) + b" ] ", Shape.EITHER) == events
 
 
 def test_too_many_events_are_refused() -> None:

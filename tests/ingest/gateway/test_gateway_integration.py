@@ -98,6 +98,20 @@ def test_a_bad_event_does_not_sink_its_batch(kafka: str, topics: str, open_gatew
     assert sorted(logged(kafka, topics), key=lambda e: str(e["id"])) == [events[0], events[3]]
 
 
+def test_an_event_that_is_no_json_does_not_sink_its_batch_either(
+    kafka: str, topics: str, open_gateway: str
+) -> None:
+    bad = [rb'{"id": "\ud83d"}', b'{"id": "\xff"}', b"[" * 2_000 + b"]" * 2_000]
+    body = b"[" + b",".join([json.dumps(event("a")).encode(), *bad]) + b"]"
+    whole = httpx.post(f"{open_gateway}/api/v1/events", content=body, headers=BATCH)
+    assert [each["index"] for each in problem(whole, 400)["invalid"]] == [1, 2, 3]
+    answer = httpx.post(f"{open_gateway}/v1/events", content=body, headers=BATCH)
+    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    told = [(each["index"], each["errors"][0]["reason"]) for each in answer.json()["invalid"]]
+    assert told == [(1, "malformed_json"), (2, "not_utf8"), (3, "too_deep")]
+    assert logged(kafka, topics) == [event("a")]
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 def test_packed_bodies(kafka: str, topics: str, open_gateway: str, encoding: str) -> None:
     body = json.dumps([event("a"), event("b")]).encode()
