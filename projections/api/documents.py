@@ -20,10 +20,10 @@ from projections.api.parameters import answer
 from projections.api.problems import forbidden, invalid, unavailable
 from projections.api.refusals import Expected, Refused, Stand
 from projections.api.sending import Covered, Sent
-from projections.api.service import Served, Service, Writer, of_account
+from projections.api.service import Served, Service, Writer, of_account, of_source
 from projections.api.tokens import encode
 from projections.api.watch import TooManyWait
-from projections.reading.usage import faults_in
+from projections.reading.usage import faults_in, source_of
 from projections.web.keys import Key
 from schemas.destination import destination
 from schemas.documents import Account, Document, parse_document
@@ -67,7 +67,7 @@ async def documents(
     The catalog's are sent and confirmed first, then the others in their order; sent again, each
     changes nothing. 202 once every in-sync replica has them, what becomes of them is decided in the
     log. With `Prefer: wait=SECONDS` the answer says what became of each, as far as it is known by
-    then. After a 503 they may be in the log: send them again.
+    then. After a 503 they may be in the log: send them again. YAML is taken up to 100,000 bytes.
 
     A `void_usage` names its usage by source and event; its lines are looked up in the ledger, and
     without any it is refused (`unknown_usage`): that usage was not accepted, or not drawn yet. A
@@ -127,13 +127,18 @@ def _fault(index: int, refusal: Refusal) -> dict[str, Any]:
 
 
 def _permitted(key: Key | None, documents: list[Document]) -> None:
-    """Raises Problem 403 for accounts that the key is not of; the catalog is of all accounts."""
+    """Raises Problem 403 for accounts that the key is not of, and for usage of other sources.
+
+    The catalog is of all accounts.
+    """
     for document in documents:
+        if (source := source_of(document)) is not None:
+            of_source(key, source)
         topic, account, _ = destination(document)
         if topic is not CATALOG:
             of_account(key, account)
         elif key is not None and key.accounts is not None:
-            raise forbidden(f"… any but its own: {document.kind} {document.id} concerns all")
+            raise forbidden(f"every account, as {document.kind} {document.id} is")
 
 
 def _wait(prefer: str | None) -> int | None:

@@ -32,9 +32,9 @@ def not_found(what: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"{what} (or none that has been folded yet)")
 
 
-def forbidden(account: str) -> Problem:
-    """A key that is not of the account."""
-    return Problem(HTTPStatus.FORBIDDEN, f"this key is not of account {account}")
+def forbidden(what: str) -> Problem:
+    """A key that is not of that account, or source."""
+    return Problem(HTTPStatus.FORBIDDEN, f"this key is not of {what}")
 
 
 def invalid(detail: str, **more: Any) -> Problem:  # noqa: ANN401 - whatever JSON holds

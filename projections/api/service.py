@@ -172,4 +172,10 @@ Writer = Annotated[Key | None, Depends(_needs("write"))]
 def of_account(key: Key | None, account: str) -> None:
     """Raises Problem 403 where the key is of other accounts."""
     if key is not None and not key.sends_for(account):
-        raise forbidden(account)
+        raise forbidden(f"account {account}")
+
+
+def of_source(key: Key | None, source: str) -> None:
+    """Raises Problem 403 where the key is of other sources of usage."""
+    if key is not None and not key.sends_of(source):
+        raise forbidden(f"source {source}")

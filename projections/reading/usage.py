@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from projections.balances.recorded import as_recorded, of_usage
-from schemas.documents import Backfill, Document, VoidUsage
+from schemas.documents import Backfill, Document, Replay, VoidUsage
 from schemas.envelope import Usage, decode_structured
 from schemas.errors import LogUnavailable
 from schemas.frames import LEDGER_SCHEMA, Vector, decode_ledger, ledger_ids
@@ -49,6 +49,14 @@ def usage_of(document: Document) -> Key | None:
         assert isinstance(event, Usage), event
         return event.account, event.source, event.id
     return None
+
+
+def source_of(document: Document) -> str | None:
+    """The source whose usage a document adds, voids or prices, if any does."""
+    if isinstance(document, Replay):
+        return document.source
+    usage = usage_of(document)
+    return None if usage is None else usage[1]
 
 
 def usage_named(documents: Iterable[Document]) -> list[Key]:

@@ -41,6 +41,7 @@ NAMES: Final = (
     "dry",
     "mine",
     "theirs",
+    "sourced",
     "bound",
     "m0",
     "m1",
@@ -254,6 +255,27 @@ def test_a_key_of_another_account_voids_and_backfills_nothing(here: World, tmp_p
         assert post("mine", void("mine", "e1")).status_code == httpx.codes.ACCEPTED
     here.pipeline.wait_until_settled(60)
     assert (available(here, "theirs"), available(here, "mine")) == ("99", "100")
+
+
+def test_a_key_of_another_source_adds_voids_and_prices_nothing(here: World, tmp_path: Path) -> None:
+    here.use("sourced", "e1")
+    key, token = new_key("web", ["write"], sources=["web"])
+    path = tmp_path / "keys"
+    save_keys(path, Keys(keys=(key,)))
+    replay = {"kind": "replay", "id": "r1", "account": "sourced", "source": "t", "event": "e1"}
+    given = {"authorization": f"Bearer {token}"}
+    with api(here.environment, path) as (_, address):
+
+        def post(*documents: dict[str, Any]) -> httpx.Response:
+            return httpx.post(f"{address}/v1/documents", json=documents, headers=given)
+
+        for command in (void("sourced", "e1"), backfill("sourced", "e0"), replay):
+            told = problem(post(grant("sourced", "more"), command), 403)
+            assert told["detail"] == "this key is not of source t"
+        own = backfill("sourced", "e0", source="web")
+        assert post(own).status_code == httpx.codes.ACCEPTED
+    here.pipeline.wait_until_settled(60)
+    assert available(here, "sourced") == "98", "one used, one backfilled, no other grant"
 
 
 def test_a_ledger_beyond_the_bound_is_left_to_the_command_line(here: World) -> None:
