@@ -26,7 +26,7 @@ def asked(
             account,
             product,
             Quantity.parse(quantity).units,
-            None if data is None else load_data(data.encode()),
+            None if data is None else _json(data),
             contract,
             None if time is None else parse_instant(time),
         )
@@ -36,6 +36,12 @@ def asked(
         raise ConfigurationError(f"QUANTITY: {error}") from error
     except TimeError as error:
         raise ConfigurationError(f"--time: {error}") from error
+
+
+def _json(text: str) -> bytes:
+    data = text.encode()
+    load_data(data)  # what is no JSON is told before anything is read
+    return data
 
 
 def show(answer: dict[str, Any], console: Console) -> None:

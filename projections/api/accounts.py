@@ -16,6 +16,7 @@ from projections.api.models import (
     ContractsPage,
 )
 from projections.api.parameters import (
+    AboutLimit,
     AccountId,
     ContractId,
     MinPosition,
@@ -50,7 +51,7 @@ _LEAST: Final = 100
 
 @router.get("/v1/accounts", response_model=AccountsPage, responses=problems())
 async def accounts(
-    service: Served, key: Reader, limit: PageLimit = 100, cursor: PageCursor = None
+    service: Served, key: Reader, limit: AboutLimit = 100, cursor: PageCursor = None
 ) -> Response:
     """The accounts that the key is of, partition by partition, in no order.
 

@@ -25,7 +25,6 @@ from projections.balances.books import CATALOG, decode_account, hot_key, terms_k
 from projections.balances.stage import STAGE as BALANCES
 from projections.fold.snapshot import Snapshot
 from projections.rates.catalog import Catalog
-from projections.rates.extract import load_data
 from projections.rates.held import load_catalog
 from projections.rates.rows import CATALOG_KEY, account_key, contracts_key, decode_row, encode_row
 from projections.rates.rows import STAGE as RATING
@@ -41,6 +40,8 @@ _MIN_POSITION: Final = {
     "required": False,
     "schema": {"type": "string", "maxLength": LONGEST},
 }
+MOST_BYTES: Final = 65_536
+"""Of a body: while it is taken apart nobody else is answered."""
 _KEPT: Final = 8
 """Catalogs that are kept: partitions take a new document at different moments."""
 
@@ -121,7 +122,7 @@ async def check(request: Request) -> Response:
     if request.scope["query_string"]:
         min_position = request.query_params.get("min_position")
     check_json(request)
-    asked = _asked(await read_body(request))
+    asked = _asked(await read_body(request, MOST_BYTES))
     of_account(key, asked.account)
     partition = service.partition_of(asked.account)
     least = await service.until_covered(partition, min_position)
@@ -137,12 +138,11 @@ async def check(request: Request) -> Response:
 def _asked(raw: bytes) -> Asked:
     """The question of a body. Raises Problem."""
     given = modelled(loaded(raw), CheckRequest)
-    data = raw_member(raw, "data")
     return Asked(
         given.account,
         given.product,
         given.quantity.units,
-        None if data is None else load_data(data),
+        raw_member(raw, "data"),
         given.contract,
         given.time,
     )

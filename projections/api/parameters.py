@@ -23,6 +23,9 @@ MinPosition = Annotated[
     str | None, Query(max_length=LONGEST, description="what a write answered: wait until it is in")
 ]
 PageLimit = Annotated[int, Query(ge=1, le=MOST, description="how many, at most")]
+AboutLimit = Annotated[
+    int, Query(ge=1, le=MOST, description="about how many: a page may hold fewer or more")
+]
 PageCursor = Annotated[
     str | None, Query(max_length=LONGEST, description="`next_cursor` of the page before")
 ]

@@ -12,6 +12,7 @@ from projections.balances.books import CATALOG, Books
 from projections.balances.stage import STAGE as BALANCES
 from projections.entitlement import Question, Tariffs, check
 from projections.rates.catalog import Catalog
+from projections.rates.extract import load_data
 from projections.rates.held import lineages_of, load_catalog, terms_of
 from projections.rates.rows import (
     CATALOG_KEY,
@@ -42,12 +43,15 @@ class Behind(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked; `quantity` in units, `data` as `load_data` gives it, `time` None: now."""
+    """What is asked; `quantity` in units, `data` the bytes of JSON, `time` None: now.
+
+    What is made of the bytes takes fifty times as much, so they are kept while rows are read.
+    """
 
     account: str
     product: str
     quantity: int
-    data: Any = None
+    data: bytes | None = None
     contract: str | None = None
     time: int | None = None
 
@@ -97,8 +101,9 @@ def answer(
         raise Behind(missing)
     clock = max(rating.position.clock, 0 if row is None else row.clock)
     time = clock if asked.time is None else asked.time
+    data = load_data(asked.data)
     question = Question(
-        asked.account, asked.product, asked.quantity, time, clock, asked.data, asked.contract
+        asked.account, asked.product, asked.quantity, time, clock, data, asked.contract
     )
     found = check(question, tariffs, books)
     return {

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.servers.process import free_port
 from ingest.gateway.sender import Sender
-from projections.api.server import CONFIGURATION, MOST_PENDING
+from projections.api.sending import CONFIGURATION, MOST_PENDING
 from projections.confirming import ConfirmingProducer
 
 

@@ -258,6 +258,8 @@ def test_documents_are_checked_as_a_whole(here: World) -> None:
         json_type = {"content-type": "application/json"}
         problem(client.post("/v1/documents", content=b"[" * 500, headers=json_type), 400)
         problem(client.post("/v1/documents", content=b" " * 1_000_001, headers=json_type), 413)
+        yaml_type = {"content-type": "application/yaml"}
+        problem(client.post("/v1/documents", content=b" " * 100_001, headers=yaml_type), 413)
         float_ = b'{"kind": "Grant", "amount": 1e400}'
         problem(client.post("/v1/documents", content=float_, headers=json_type), 422)
     names = [grant["id"] for grant in get(here, "/v1/accounts/a5/grants")["grants"]]
@@ -308,6 +310,7 @@ def test_a_check_agrees_with_the_balance(here: World) -> None:
         problem(client.post("/v1/check", json=body | {"quantity": 1.0000000001}), 422)
         problem(client.post("/v1/check", json=body | {"more": 1}), 422)
         problem(client.post("/v1/check", json=[]), 422)
+        problem(client.post("/v1/check", json=body | {"data": "x" * 65_536}), 413)
 
 
 def test_parameters_that_nobody_knows_are_refused(here: World) -> None:
