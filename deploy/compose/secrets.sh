@@ -11,8 +11,9 @@ secret() { # secret FILE: 256 random bits, unless it is there
 roles="worker reader api webhooks exporter"
 for role in $roles; do secret "/secrets/$role/redis"; done
 secret /secrets/grafana/admin
+secret /secrets/redis/admin
 # Redis and Grafana run as users of their own: their volumes are mounted nowhere else.
-chmod 0444 /secrets/grafana/admin
+chmod 0444 /secrets/grafana/admin /secrets/redis/admin
 {
   # Nobody can log in as it, but Redis loads its own file as this user, and drops the transactions
   # that the user may not run (redis/redis#14541).
@@ -20,6 +21,8 @@ chmod 0444 /secrets/grafana/admin
   for role in $roles; do
     drawdown acl redis --role "$role" --password-file "/secrets/$role/redis"
   done
+  # For people, in Redis's own container: backups, its memory, what is slow.
+  echo "user admin on #$(sha256sum /secrets/redis/admin | cut -d ' ' -f 1) ~* &* +@all"
   # Redis's own health check: PING, and nothing that could be read.
   echo "user health on nopass resetkeys resetchannels -@all +ping"
 } >/secrets/redis/users.acl.new

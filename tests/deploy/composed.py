@@ -132,6 +132,12 @@ class Composed:
         here = ("--bind", LOOPBACK, "--port", str(self.redis_port))
         return ["/usr/bin/env", *stated, *here, "--dir", str(self.volume("redis"))]
 
+    def told_in_redis(self, script: str, *arguments: str) -> str:
+        """What `docker compose exec redis sh -c SCRIPT redis ARGUMENTS…` says."""
+        here = self.mapped("redis", script).replace("redis-cli", f"redis-cli -p {self.redis_port}")
+        line = ["/bin/sh", "-c", here, "redis", *arguments]
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+
     def _redis_answers(self) -> bool:
         """Its own health check."""
         kind, check = self.services["redis"]["healthcheck"]["test"]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,7 +63,7 @@ def test_the_secrets_are_made_once(tmp_path: Path) -> None:
     (program / "drawdown").write_text(f'#!/bin/sh\nexec {sys.executable} -m deploy.cli "$@"\n')
     (program / "drawdown").chmod(0o755)
     passwords_of = [f"{role}/redis" for role in roles]
-    files = ["grafana/admin", "redis/users.acl", "keys/keys.json", *passwords_of]
+    files = ["grafana/admin", "redis/admin", "redis/users.acl", "keys/keys.json", *passwords_of]
     files += ["subscriptions/subscriptions.json"]
     before: dict[str, bytes] = {}
     for _ in range(2):
@@ -76,7 +77,9 @@ def test_the_secrets_are_made_once(tmp_path: Path) -> None:
     lines = before["redis/users.acl"].decode().splitlines()
     assert lines[0] == "user default off resetpass ~* &* +@all"
     made = [redis_line(f"drawdown-{r}", r, "drawdown", passwords[r]) for r in roles]
-    assert lines[1:-1] == made
+    assert lines[1:-2] == made
+    admin = sha256(before["redis/admin"]).hexdigest()
+    assert lines[-2] == f"user admin on #{admin} ~* &* +@all"
     for role, password in passwords.items():
         assert len(password) == 43
         assert password not in before["redis/users.acl"].decode()

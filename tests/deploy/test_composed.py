@@ -5,6 +5,7 @@ Apache Kafka with compose's settings and a redis-server with exactly compose's u
 """
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.bench.load import accounts, catalog
 from tests.deploy.composed import Composed, services
 from tests.deploy.container import Container
 from tests.deploy.image import build_wheel, install
+from tests.deploy.tools import ROOT
 
 pytestmark = [
     pytest.mark.integration,
@@ -147,6 +149,19 @@ def test_alerts_are_subscribed_to_while_the_dispatcher_runs(up: Up) -> None:
 def test_an_operator_reads_and_proves(up: Up) -> None:
     assert "balances" in up.tool("command")
     up.tool("command", "reconcile")
+
+
+def test_redis_obeys_its_administrator_as_the_runbook_has_it(up: Up) -> None:
+    """And what the runbook asks of him: backups, memory, what is slow."""
+    runbook = (ROOT / "deploy" / "README.md").read_text()
+    told = re.search(r"exec redis \\\n  sh -c '(.+?)' redis INFO memory ", runbook)
+    assert told is not None
+    assert "maxmemory:" in up.composed.told_in_redis(told[1], "INFO", "memory")
+    for asked in (["BGREWRITEAOF"], ["SLOWLOG", "GET"], ["CONFIG", "SET", "maxmemory", "2gb"]):
+        answer = up.composed.told_in_redis(told[1], *asked)
+        assert not answer.startswith(("ERR", "NOAUTH", "NOPERM")), answer
+    keys = up.composed.told_in_redis(told[1], "--scan", "--pattern", "drawdown:{0}:*")
+    assert "drawdown:{0}:" in keys
 
 
 def test_a_killed_redis_comes_back_with_what_it_had(up: Up) -> None:
