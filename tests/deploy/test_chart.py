@@ -116,6 +116,20 @@ def test_every_setting_exists_and_no_secret_stands_in_it(case: str) -> None:
     assert not of_kind(case, "Secret")
 
 
+def test_a_large_number_is_written_as_it_was_given() -> None:
+    """Of a values file helm makes floats, which it would write as 5.12e+08."""
+    for pod in pods("everything").values():
+        given = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+        assert given["DRAWDOWN_GATEWAY_BODY_BYTES"] == "512000000"
+        assert given["DRAWDOWN_MAX_EVENT_AGE"] == "P3D"
+    for owner in of_kind("everything", "StatefulSet", "Deployment").values():
+        pod = owner["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] == 1_000_000
+        assert pod["containers"][0]["resources"]["limits"]["memory"] in ("1Gi", 2_000_000_000)
+    admission = of_kind("everything", "ScaledObject")["test-admission"]["spec"]
+    assert admission["triggers"][0]["metadata"]["lagThreshold"] == "5000000"
+
+
 def secrets_of(pod: dict[str, Any]) -> dict[str, str]:
     """The Secrets that a pod mounts, by the volume's name."""
     volumes = (each for each in pod["volumes"] if "secret" in each)

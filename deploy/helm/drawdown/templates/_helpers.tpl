@@ -36,6 +36,11 @@ webhooks: {command: [webhooks], port: 9405, worker: true}
 exporter: {command: [exporter], port: 9404}
 {{- end }}
 
+{{- /* A value as quoted text. Numbers of a values file are floats, which `quote` writes as 5.12e+08. */}}
+{{- define "drawdown.text" -}}
+{{- kindIs "string" . | ternary . (toJson .) | quote }}
+{{- end }}
+
 {{- /* env: dict "root" $ "values" COMPONENT "redis" BOOL */}}
 {{- define "drawdown.env" -}}
 {{- $v := .root.Values }}
@@ -70,7 +75,7 @@ exporter: {command: [exporter], port: 9404}
 {{- end }}
 {{- end }}
 {{- range $name, $value := $v.settings }}
-- {name: {{ $name | quote }}, value: {{ $value | quote }}}
+- {name: {{ $name | quote }}, value: {{ include "drawdown.text" $value }}}
 {{- end }}
 {{- end }}
 
