@@ -243,6 +243,11 @@ def test_values_that_cannot_be_meant_are_refused(given: str, fault: str) -> None
     assert fault in done.stderr
 
 
-def test_the_lists_are_links_to_those_that_are_tested() -> None:
-    for name in ("kafka.yaml", "redis.yaml"):
-        assert Path(CHART / "files" / name).resolve() == ROOT / "deploy" / "acl" / name
+def test_files_are_links_to_those_that_are_tested() -> None:
+    files = {
+        "acl": ("kafka.yaml", "redis.yaml"),
+        "prometheus": ("alerting.yaml", "recording.yaml"),
+    }
+    for folder, names in files.items():
+        for name in names:
+            assert Path(CHART / "files" / name).resolve() == ROOT / "deploy" / folder / name

@@ -43,6 +43,22 @@ def test_promtool_accepts_the_rules() -> None:
     assert f"{len(ALERTS)} rules found" in said
 
 
+def test_the_chart_brings_every_rule(tmp_path: Path) -> None:
+    """By itself, and further groups after them; promtool is content with the whole."""
+    (rule,) = of_kind("everything", "PrometheusRule").values()
+    groups = rule["spec"]["groups"]
+    files = ("recording.yaml", "alerting.yaml")
+    shipped = [
+        each for name in files for each in yaml.safe_load((SHIPPED / name).read_text())["groups"]
+    ]
+    assert groups[:-1] == shipped
+    assert groups[-1] == {"name": "more", "rules": [{"alert": "A", "expr": "up == 0"}]}
+    rendered = tmp_path / "rendered.yaml"
+    rendered.write_text(yaml.safe_dump({"groups": groups}))
+    found = sum(len(rules(name)) for name in files) + 1
+    assert f"{found} rules found" in promtool("check", "rules", str(rendered))
+
+
 def test_promtool_accepts_the_configuration() -> None:
     promtool("check", "config", str(SHIPPED / "prometheus.yml"))
 
