@@ -28,7 +28,7 @@ from projections.metrics.errors import failed
 from projections.metrics.page import page
 from projections.web.answers import HANDLERS, answered
 from projections.web.direct import Direct
-from projections.web.middleware import Bounded, Timed
+from projections.web.middleware import ALWAYS_SERVED, Bounded, Timed
 from schemas.errors import DrawdownError
 
 _DIRECT: Final = (checks.router, holds.placing)
@@ -76,6 +76,8 @@ def guarded(app: FastAPI, most_body_bytes: int, most_requests: int = MOST_REQUES
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
+    if scope["path"] in ALWAYS_SERVED:  # probes are no callers
+        return
     route = route_of(scope)
     _seconds(route).observe(seconds)
     _requests(route, str(int(status))).inc()
