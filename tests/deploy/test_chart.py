@@ -233,6 +233,11 @@ def test_nobody_is_let_in_who_is_not_named() -> None:
         ("kafka.security=sasl_plaintext", "security"),
         ("settings.DRAWDOWN_REDIS_PASSWORD=secret", "DRAWDOWN_REDIS_PASSWORD"),
         ("partitions=0", "partitions"),
+        *(
+            (f"{name}.scaling.enabled=true", "scaling")  # which is by lag, and they have none
+            for name in ("gateway", "api", "webhooks", "exporter")
+        ),
+        ("rating.scaling.minReplicas=2000", "minReplicas"),
         ("kafka.address=", "kafka.address must be given"),
     ],
 )
