@@ -225,6 +225,43 @@ def test_nobody_is_let_in_who_is_not_named() -> None:
     assert named["test-rating"]["spec"]["ingress"] == []
 
 
+def ports_of(*more: str) -> dict[str, set[int]]:
+    """Where each component of `everything` may connect to, beside names (53)."""
+    policies = [each for each in rendered("everything", *more) if each["kind"] == "NetworkPolicy"]
+    return {
+        each["metadata"]["name"].removeprefix("test-"): {
+            port["port"] for way in each["spec"]["egress"] for port in way["ports"]
+        }
+        - {53}
+        for each in policies
+    }
+
+
+def test_a_component_reaches_kafka_and_redis_where_they_are() -> None:
+    ports = ports_of()
+    assert ports["rating"] == {9093, 6380}
+    assert ports["gateway"] == {9093}
+    assert ports["webhooks"] == {9093, 6380, 443}
+
+
+@pytest.mark.parametrize(
+    ("given", "kafka", "redis"),
+    [
+        ("kafka.address=a:9093\\,b:9094", {9093, 9094}, {6380}),
+        ("kafka.address=a", {9092}, {6380}),
+        ("redis.url=rediss://redis/0", {9093}, {6379}),
+        ("redis.url=redis://[::1]:6381", {9093}, {6381}),
+        ("networkPolicy.kafkaPort=19093", {19093}, {6380}),
+        ("networkPolicy.redisPort=16380", {9093}, {16380}),
+    ],
+)
+def test_ports_are_those_of_the_addresses_or_given(
+    given: str, kafka: set[int], redis: set[int]
+) -> None:
+    ports = ports_of("--set", given)
+    assert (ports["gateway"], ports["rating"]) == (kafka, kafka | redis)
+
+
 @pytest.mark.parametrize(
     ("given", "fault"),
     [

@@ -36,6 +36,20 @@ webhooks: {command: [webhooks], port: 9405, worker: true}
 exporter: {command: [exporter], port: 9404}
 {{- end }}
 
+{{- /* The ports of a server: dict "given" PORT "addresses" LIST "usual" PORT; each once */}}
+{{- define "drawdown.ports" -}}
+{{- $ports := list }}
+{{- range .addresses }}
+{{- $ports = append $ports (regexFind ":[0-9]+$" . | trimPrefix ":" | default $.usual | int) }}
+{{- end }}
+{{- with .given }}
+{{- $ports = list (int .) }}
+{{- end }}
+{{- range uniq $ports }}
+- {port: {{ . }}, protocol: TCP}
+{{- end }}
+{{- end }}
+
 {{- /* A value as quoted text. Numbers of a values file are floats, which `quote` writes as 5.12e+08. */}}
 {{- define "drawdown.text" -}}
 {{- kindIs "string" . | ternary . (toJson .) | quote }}
