@@ -82,6 +82,26 @@ def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
         load_keys(path)
 
 
+def test_a_secret_that_kubernetes_swaps_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is a link through `..data`, which points to another folder from one moment on."""
+    monkeypatch.setattr(files, "_LOOK_SECONDS", -1.0)
+    key, token = new_key("", ["ingest"])
+    for folder, keys in (("..1", Keys(keys=(key,))), ("..2", Keys(keys=(key,)).without(key.id))):
+        (tmp_path / folder).mkdir()
+        save_keys(tmp_path / folder / "keys.json", keys)
+    data, path = tmp_path / "..data", tmp_path / "keys.json"
+    data.symlink_to("..1")
+    path.symlink_to("..data/keys.json")
+    ring = KeyRing(path)
+    assert ring.keys.of(token) == key
+    fresh = tmp_path / "..data_tmp"
+    fresh.symlink_to("..2")
+    fresh.rename(data)
+    assert ring.keys.of(token) is None
+
+
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "keys.json"
     monkeypatch.setenv("DRAWDOWN_GATEWAY_KEYS", str(path))
