@@ -40,6 +40,14 @@ def test_every_setting_exists() -> None:
     assert set(re.findall(r"`(DRAWDOWN_[A-Z_]+)[`=]", RUNBOOK)) <= known
 
 
+def test_a_file_for_compose_is_mounted_where_the_command_reads_it() -> None:
+    """The container sees nothing of the host but what the line mounts."""
+    (given,) = re.findall(r"compose\.yaml run --rm (.*command apply \S+)", RUNBOOK)
+    mounted = re.fullmatch(r'-v "\$PWD:(/\w+):ro" command apply (/\w+)/\w+\.yaml', given)
+    assert mounted is not None, given
+    assert mounted[1] == mounted[2]
+
+
 def test_every_file_exists() -> None:
     for name in re.findall(r"`((?:tests|deploy)/[a-z_/.]+)`", RUNBOOK):
         assert (ROOT / name).exists(), name
