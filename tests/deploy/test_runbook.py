@@ -9,10 +9,13 @@ from typer.testing import CliRunner
 
 from deploy import cli
 from deploy.settings import Settings
+from schemas import errors
+from schemas.ends import REASONS
 
 ROOT: Final = Path(__file__).parents[2]
 RUNBOOK: Final = (ROOT / "deploy" / "README.md").read_text()
 README: Final = (ROOT / "README.md").read_text()
+ALERTS: Final = (ROOT / "deploy" / "prometheus" / "alerting.yaml").read_text()
 GROUPS: Final = {"acl": ("kafka", "redis"), "keys": ("create", "revoke"), "contract": ("show",)}
 
 
@@ -51,6 +54,22 @@ def test_a_file_for_compose_is_mounted_where_the_command_reads_it() -> None:
 def test_every_file_exists() -> None:
     for name in re.findall(r"`((?:tests|deploy)/[a-z_/.]+)`", RUNBOOK):
         assert (ROOT / name).exists(), name
+
+
+def test_every_exit_code_stands_in_the_table() -> None:
+    table = re.findall(r"^\| ([^|]*\bexits? [^|]*)\|", RUNBOOK, re.MULTILINE)
+    told = {int(code) for cell in table for code in re.findall(r"\b\d+\b", cell)}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    codes = {kind.exit_code for kind in kinds if issubclass(kind, errors.DrawdownError)}
+    assert told == codes
+
+
+def test_every_reason_to_restart_is_explained() -> None:
+    """Of those that the alert is about; the others have alerts of their own."""
+    (rule,) = re.findall(r"DrawdownRestarting\n +expr: .*reason!~\"([^\"]+)", ALERTS)
+    (told,) = re.findall(r"### DrawdownRestarting\n(.*?)\n#", RUNBOOK, re.DOTALL)
+    reasons = set(REASONS) - set(rule.split("|"))
+    assert {each for each in reasons if f"`{each}`" not in told} == set()
 
 
 @pytest.mark.parametrize("figure", ["54,390", "75,381", "31.9", "36.9", "15.4", "1.15"])
