@@ -72,7 +72,13 @@ def test_every_reason_to_restart_is_explained() -> None:
     assert {each for each in reasons if f"`{each}`" not in told} == set()
 
 
-@pytest.mark.parametrize("figure", ["54,390", "75,381", "31.9", "36.9", "15.4", "1.15"])
+@pytest.mark.parametrize(
+    "figure",
+    [
+        *("54,390", "75,381", "31.9", "36.9", "15.4", "1.15"),
+        *("22.8", "36.1", "59.3", "1.58", "2.60", "37 of the 59"),
+    ],
+)
 def test_a_measured_figure_is_the_readmes(figure: str) -> None:
     assert figure in README
     assert figure in RUNBOOK
@@ -87,3 +93,34 @@ def test_memory_is_what_the_formula_gives(mean: int, hours: int, said: str) -> N
     amount = float(said.removesuffix(" GB"))
     assert abs(size - amount) / amount < 0.03
     assert said in RUNBOOK
+
+
+_GROWTH: Final = [
+    [float(figure.replace(",", "")) for figure in row]
+    for row in re.findall(
+        r"^\| ([\d,]+), 1 \| [\d,]+ \| ([\d.]+) \| ([\d.]+) \| ([\d,]+), ([\d,]+) \|$",
+        README,
+        re.MULTILINE,
+    )
+]
+"""Of the README: accounts, CPU-seconds a million, to that of the first, MB of all, of Redis."""
+
+
+def test_growth_was_measured_at_three_counts() -> None:
+    assert [row[0] for row in _GROWTH] == [10_000, 100_000, 1_000_000]
+
+
+@pytest.mark.parametrize(("accounts", "cpu", "ratio", "everything", "redis"), _GROWTH)
+def test_accounts_take_what_growth_gives(
+    accounts: float, cpu: float, ratio: float, everything: float, redis: float
+) -> None:
+    """The bytes of an account are of the first step, the larger; what grows is balances' work."""
+    first, second, _ = _GROWTH
+    each = round((second[4] - first[4]) * 1e6 / (second[0] - first[0]), -2)
+    assert f"{each / 1e3:.1f} kB" in RUNBOOK
+    size = accounts * each / 1e9
+    memory = f"{size:.2g} GB" if size > 0.1 else f"{size * 1e3:.0f} MB"
+    balances = 8.3 + cpu - first[1]
+    others = f"{(everything - redis) / 1e3:.1f} GB"
+    row = f"| {accounts:,.0f} | {memory} | {others} | {ratio:.2f} | {balances:.1f} |"
+    assert row in RUNBOOK
