@@ -1,5 +1,7 @@
 """API keys: a token opens its key and no other, and nothing that is kept can open it."""
 
+import hmac
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,32 @@ def test_anything_else_opens_nothing(text: str) -> None:
     key, token = new_key("", ["ingest"])
     assert Keys(keys=(key,)).of(text) is None
     assert Keys(keys=(key,)).of(token + text) == (None if text else key)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_comparison_in_constant_time_decides_alone(
+    fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else compares would tell by its time how much of a secret is right."""
+    compared: list[tuple[str, str]] = []
+
+    def compare_digest(given: str, known: str) -> bool:
+        compared.append((given, known))
+        return fits
+
+    (one, first), (two, _) = new_key("one", ["ingest"]), new_key("two", ["ingest"])
+    keys, secret = Keys(keys=(one, two)), first.removeprefix(f"dd_{one.id}_")
+    monkeypatch.setattr(hmac, "compare_digest", compare_digest)
+    assert keys.of(first) == (one if fits else None)
+    assert keys.of(f"dd_{two.id}_{secret}") == (two if fits else None)
+    assert keys.of(f"dd_{'0' * 16}_{secret}") is None
+    assert keys.of("no token") is None
+    digest = sha256(secret.encode()).hexdigest()
+    nobodys = {known for _, known in compared[2:]}
+    assert compared[:2] == [(digest, one.digest), (digest, two.digest)]
+    assert [given for given, _ in compared[2:]] == [digest, sha256(b"").hexdigest()]
+    assert len(nobodys) == 1
+    assert nobodys.isdisjoint({one.digest, two.digest})
 
 
 def test_a_revoked_key_opens_nothing() -> None:
