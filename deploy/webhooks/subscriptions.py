@@ -43,7 +43,7 @@ def _register_add(group: typer.Typer, settings: Callable[[], "Settings"]) -> Non
         ] = None,
         *,
         allow_private: Annotated[
-            bool, typer.Option(help="http, and addresses that are not public")
+            bool, typer.Option(help="addresses that are not public, and http to those")
         ] = False,
     ) -> None:
         """Subscribe a URL to alerts from now on, and show the secret that verifies them, once."""

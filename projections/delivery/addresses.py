@@ -43,14 +43,16 @@ _PRIVATE: Final = (
 """What `allow_private` allows. Link-local is not in it: clouds tell their secrets there."""
 
 
-def is_allowed(address: str, *, allow_private: bool) -> bool:
-    """Whether to connect to this address: public ones, and private ones only where allowed."""
+def is_allowed(address: str, *, allow_private: bool, secure: bool) -> bool:
+    """Whether to connect to this address: public ones over TLS, private ones only where allowed."""
     try:
         found = _plain(ip_address(address))
     except ValueError:
         return False
-    if allow_private and any(found in network for network in _PRIVATE):
-        return True
+    if any(found in network for network in _PRIVATE):
+        return allow_private
+    if not secure:
+        return False
     if isinstance(found, IPv4Address):
         return not any(found in network for network in _NOT_PUBLIC)
     return found in _GLOBAL_UNICAST and not any(found in network for network in _NOT_ROUTED)
@@ -75,16 +77,17 @@ def url_fault(url: str, *, allow_private: bool) -> str | None:
         host, port = parsed.host or "", parsed.port or 0
     except ValueError as error:
         return f"not a URL: {error}"
-    secure = parsed.scheme == "https" or (allow_private and parsed.scheme == "http")
+    secure = parsed.scheme == "https"
+    fitting = secure or (allow_private and parsed.scheme == "http")
     usual = allow_private or port == HTTPS_PORT or port >= _FIRST_UNPRIVILEGED
     faults = (
-        (not secure, "expected https (http goes to private addresses only, where allowed)"),
+        (not fitting, "expected https (http goes to private addresses only, where allowed)"),
         (not host or not port, "it names no host"),
         ("@" in parsed.raw_authority, "a user or password in it would be logged"),
         ("#" in url, "a fragment is never sent"),
         (not usual, f"expected port {HTTPS_PORT} or one from {_FIRST_UNPRIVILEGED} up"),
         (
-            _is_literal(host) and not is_allowed(host, allow_private=allow_private),
+            _is_literal(host) and not is_allowed(host, allow_private=allow_private, secure=secure),
             f"{host} is an address that is not allowed",
         ),
     )

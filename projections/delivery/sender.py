@@ -4,7 +4,7 @@ aiohttp makes the sockets; `socket_factory` is asked for each one with the very 
 be connected to, so what is judged is what is called, whatever a name resolves to a moment later.
 The certificate is checked against the name. No proxy, cookie or .netrc is taken from the
 environment. Connections are kept by who may use them: strict subscriptions never get one that was
-made for a subscription with private addresses.
+made for a subscription with private addresses, nor https one that was made for http.
 """
 
 import asyncio
@@ -37,14 +37,19 @@ class Sender:
 
     def __init__(self, timeout_seconds: int) -> None:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._sessions = {allow: self._session(allow_private=allow) for allow in (False, True)}
+        self._sessions = {
+            (allow, secure): self._session(allow_private=allow, secure=secure)
+            for allow, secure in ((False, True), (True, True), (True, False))
+        }
 
     async def attempt(self, subscription: Subscription, delivery: Delivery, now: int) -> Answer:
         """Send the alert; gives what came of it. Does not raise for what the outside does."""
         signed = headers(delivery.alert, delivery.body, now, subscription.signing(now))
+        url = URL(subscription.url)
+        session = self._sessions[subscription.allow_private, url.scheme == "https"]
         try:
-            async with self._sessions[subscription.allow_private].post(
-                URL(subscription.url), data=delivery.body, headers=signed, allow_redirects=False
+            async with session.post(
+                url, data=delivery.body, headers=signed, allow_redirects=False
             ) as response:
                 answer = Answer(response.status, retry_after=response.headers.get("retry-after"))
                 await self._finish(response)
@@ -72,10 +77,10 @@ class Sender:
             pass  # its status was told: what follows changes nothing
         response.close()
 
-    def _session(self, *, allow_private: bool) -> aiohttp.ClientSession:
+    def _session(self, *, allow_private: bool, secure: bool) -> aiohttp.ClientSession:
         def judged(info: aiohttp.AddrInfoType) -> socket.socket:
             family, kind, protocol, _, address = info
-            if not is_allowed(str(address[0]), allow_private=allow_private):
+            if not is_allowed(str(address[0]), allow_private=allow_private, secure=secure):
                 raise _RefusedError(errno.EACCES, _REFUSED)
             return socket.socket(family, kind, protocol)
 

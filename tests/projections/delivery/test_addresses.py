@@ -16,22 +16,25 @@ NEVER = [
 ]
 
 
+@pytest.mark.parametrize("allow_private", [False, True])
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_are_called(address: str) -> None:
-    assert is_allowed(address, allow_private=False)
-    assert is_allowed(address, allow_private=True)
+def test_public_addresses_are_called_over_tls(address: str, allow_private: bool) -> None:
+    assert is_allowed(address, allow_private=allow_private, secure=True)
+    assert not is_allowed(address, allow_private=allow_private, secure=False)
 
 
+@pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses_are_called_only_where_allowed(address: str) -> None:
-    assert not is_allowed(address, allow_private=False)
-    assert is_allowed(address, allow_private=True)
+def test_private_addresses_are_called_only_where_allowed(address: str, secure: bool) -> None:
+    assert not is_allowed(address, allow_private=False, secure=secure)
+    assert is_allowed(address, allow_private=True, secure=secure)
 
 
+@pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("address", NEVER)
-def test_other_addresses_are_never_called(address: str) -> None:
-    assert not is_allowed(address, allow_private=False)
-    assert not is_allowed(address, allow_private=True)
+def test_other_addresses_are_never_called(address: str, secure: bool) -> None:
+    assert not is_allowed(address, allow_private=False, secure=secure)
+    assert not is_allowed(address, allow_private=True, secure=secure)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +76,5 @@ def test_urls_that_are_refused(url: str, fault: str) -> None:
 def test_private_urls_are_fine_where_allowed() -> None:
     assert url_fault("http://127.0.0.1:80/", allow_private=True) is None
     assert url_fault("http://169.254.169.254/", allow_private=True) is not None
+    assert url_fault("http://8.8.8.8/", allow_private=True) is not None
+    assert url_fault("https://8.8.8.8/", allow_private=True) is None
