@@ -5,11 +5,15 @@ be connected to, so what is judged is what is called, whatever a name resolves t
 The certificate is checked against the name. No proxy, cookie or .netrc is taken from the
 environment. Connections are kept by who may use them: strict subscriptions never get one that was
 made for a subscription with private addresses, nor https one that was made for http.
+
+Names are resolved in the threads of the loop's default executor: each that hangs takes one until
+the system gives up, however many attempts wait for it. So there are threads enough for all names.
 """
 
 import asyncio
 import errno
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import aiohttp
@@ -18,13 +22,15 @@ from yarl import URL
 from projections.delivery.addresses import is_allowed
 from projections.delivery.deliveries import Delivery
 from projections.delivery.signing import headers
-from projections.delivery.subscriptions import Subscription
+from projections.delivery.subscriptions import MOST_SUBSCRIPTIONS, Subscription
 from projections.delivery.verdict import Answer
 
 MOST_ANSWER_BYTES: Final = 65_536
 """Of an answer's body: all but its end is of no interest."""
 _IDLE_SECONDS: Final = 2.0
 """Receivers close idle connections, and a POST on one that is closing is a failed attempt."""
+_MOST_NAMES: Final = MOST_SUBSCRIPTIONS
+"""Resolved at a time: one of each subscription."""
 _REFUSED: Final = "the address is not allowed"
 
 
@@ -33,9 +39,14 @@ class _RefusedError(OSError):
 
 
 class Sender:
-    """Attempts deliveries. Made and closed in the event loop that it is used from."""
+    """Attempts deliveries. Made and closed in the event loop that it is used from.
+
+    That loop's default executor becomes one for names: it starts a thread where none is idle.
+    """
 
     def __init__(self, timeout_seconds: int) -> None:
+        names = ThreadPoolExecutor(_MOST_NAMES, thread_name_prefix="names")
+        asyncio.get_running_loop().set_default_executor(names)
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._sessions = {
             (allow, secure): self._session(allow_private=allow, secure=secure)
