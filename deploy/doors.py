@@ -4,11 +4,13 @@ Asked by `drawdown up` before it starts anything, for what cannot would be start
 """
 
 from collections.abc import Collection
+from pathlib import Path
 
 from deploy.settings import Settings
 from deploy.webhooks.dispatcher import file_of
 from projections.delivery.files import load_subscriptions, save_subscriptions
 from projections.delivery.subscriptions import Subscriptions
+from projections.files import locked
 from projections.web.keyring import open_keys
 
 
@@ -23,10 +25,16 @@ def prepare(doors: Collection[str], settings: Settings) -> list[str]:
     if "api" in doors:
         open_keys("API", settings.api_host, settings.gateway_keys)
     if "webhooks" in doors:
-        path = file_of(settings)
-        if not path.exists():
+        return _with_file(file_of(settings))
+    return []
+
+
+def _with_file(path: Path) -> list[str]:
+    if not path.exists():
+        with locked(path):
             # `drawdown subscriptions add` needs the Redis that is about to start.
-            save_subscriptions(path, Subscriptions())
-            return [f"made {path}, without subscriptions"]
-        load_subscriptions(path)
+            if not path.exists():
+                save_subscriptions(path, Subscriptions())
+                return [f"made {path}, without subscriptions"]
+    load_subscriptions(path)
     return []

@@ -1,8 +1,10 @@
-"""Files that are replaced as a whole, and read again when they were."""
+"""Files that are replaced as a whole, by one at a time, and read again when they were."""
 
+import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -23,6 +25,25 @@ def replace_file(path: Path, content: bytes, mode: int = _USUAL) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold it around reading `path`, changing and replacing: others that change it wait.
+
+    Who only reads needs no lock. It is of the file `….lock` beside it, which stays: `path` itself
+    is another file after each change. Raises ConfigurationError where that cannot be written.
+    """
+    try:
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+    except OSError as error:
+        message = f"{path} cannot be changed: {error.strerror}"
+        raise ConfigurationError(message) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 class Watched(Generic[T]):

@@ -19,6 +19,7 @@ from projections.delivery.subscriptions import (
     new_secret,
     new_subscription,
 )
+from projections.files import locked
 from schemas.errors import ConfigurationError, faults_of
 from schemas.times import TimeError, format_instant, parse_duration
 
@@ -37,16 +38,17 @@ def add(
 ) -> str:
     """Subscribe from now on; gives the secret, which is not shown again."""
     path = file_of(settings)
-    known = _known(path)
-    if known.find(identity) is not None:
-        raise ConfigurationError(f"there is a subscription {identity} already")
     one, secret = _checked(
         lambda: new_subscription(
             identity, url, _now(), types, accounts, contracts, allow_private=allow_private
         )
     )
-    store_of(settings).forget(identity)  # what another of this id may have left
-    save_subscriptions(path, _checked(lambda: known.with_one(one)))
+    with locked(path):
+        known = _known(path)
+        if known.find(identity) is not None:
+            raise ConfigurationError(f"there is a subscription {identity} already")
+        store_of(settings).forget(identity)  # what another of this id may have left
+        save_subscriptions(path, _checked(lambda: known.with_one(one)))
     return secret
 
 
@@ -68,40 +70,44 @@ def describe(settings: Settings) -> list[str]:
 
 def rotate(settings: Settings, identity: str, keep: str) -> str:
     """Give it a new secret, which is told; the old one signs, too, for as long as `keep`."""
-    path = file_of(settings)
-    known = _known(path)
-    one, fresh = _find(known, identity), new_secret()
-    changed = _checked(lambda: one.rotated(fresh, _now(), parse_duration(keep).microseconds))
-    save_subscriptions(path, known.with_one(changed))
+    path, fresh = file_of(settings), new_secret()
+    with locked(path):
+        known = _known(path)
+        one = _find(known, identity)
+        changed = _checked(lambda: one.rotated(fresh, _now(), parse_duration(keep).microseconds))
+        save_subscriptions(path, known.with_one(changed))
     return fresh
 
 
 def disable(settings: Settings, identity: str, why: str) -> None:
     """Send nothing more; what waits is kept."""
     path = file_of(settings)
-    known = _known(path)
-    stopped = _checked(lambda: _find(known, identity).stopped(_now(), why))
-    save_subscriptions(path, known.with_one(stopped))
+    with locked(path):
+        known = _known(path)
+        stopped = _checked(lambda: _find(known, identity).stopped(_now(), why))
+        save_subscriptions(path, known.with_one(stopped))
 
 
 def enable(settings: Settings, identity: str) -> str | None:
     """Send again; gives the instant since when alerts were skipped, None for none."""
-    path = file_of(settings)
-    known, held = _known(path), store_of(settings)
-    one = _find(known, identity)
-    since = held.skipped_since(identity)
-    held.enable(identity)
-    save_subscriptions(path, known.with_one(one.changed(disabled=None)))
+    path, held = file_of(settings), store_of(settings)
+    with locked(path):
+        known = _known(path)
+        one = _find(known, identity)
+        since = held.skipped_since(identity)
+        held.enable(identity)
+        save_subscriptions(path, known.with_one(one.changed(disabled=None)))
     return None if since is None else format_instant(since)
 
 
 def remove(settings: Settings, identity: str) -> None:
     """Forget it, and what waits for it."""
     path = file_of(settings)
-    known = _known(path)
-    _find(known, identity)
-    save_subscriptions(path, known.without(identity))
-    store_of(settings).forget(identity)
+    with locked(path):  # until all is forgotten: another of this id may be added then
+        known = _known(path)
+        _find(known, identity)
+        save_subscriptions(path, known.without(identity))
+        store_of(settings).forget(identity)
 
 
 def _now() -> int:

@@ -11,7 +11,6 @@ from schemas.errors import ConfigurationError, faults_of
 
 if TYPE_CHECKING:
     from ingest.gateway.server import GatewaySettings
-    from projections.web.keys import Keys
 
 
 def register(app: typer.Typer, settings: Callable[[], "GatewaySettings"]) -> None:
@@ -44,7 +43,7 @@ def register(app: typer.Typer, settings: Callable[[], "GatewaySettings"]) -> Non
         """Add a key and show its token, once: only a digest of it is kept."""
         from pydantic import ValidationError
 
-        from projections.web.keyring import save_keys
+        from projections.web.keyring import change_keys
         from projections.web.keys import new_key
 
         path = _file(settings())
@@ -54,13 +53,15 @@ def register(app: typer.Typer, settings: Callable[[], "GatewaySettings"]) -> Non
             )
         except ValidationError as error:
             raise ConfigurationError(faults_of(error)) from error
-        save_keys(path, _known(path).with_key(key))
+        change_keys(path, lambda known: known.with_key(key))
         typer.echo(token)
 
     @keys_app.command("list")
     def list_keys() -> None:
         """Show every key: no secret is kept that could be shown."""
-        for key in _known(_file(settings())).keys:
+        from projections.web.keyring import known_keys
+
+        for key in known_keys(_file(settings())).keys:
             limits = [f"source {source}" for source in sorted(key.sources or ())]
             limits += [f"account {account}" for account in sorted(key.accounts or ())]
             state = "revoked" if key.revoked else ", ".join(sorted(key.scopes))
@@ -69,11 +70,11 @@ def register(app: typer.Typer, settings: Callable[[], "GatewaySettings"]) -> Non
     @keys_app.command("revoke")
     def revoke(identity: Annotated[str, typer.Argument(metavar="ID")]) -> None:
         """Revoke a key; gateways refuse it within a second."""
-        from projections.web.keyring import save_keys
+        from projections.web.keyring import change_keys
 
         path = _file(settings())
         try:
-            save_keys(path, _known(path).without(identity))
+            change_keys(path, lambda known: known.without(identity))
         except KeyError:
             typer.echo(f"no key {identity}", err=True)
             raise typer.Exit(1) from None
@@ -85,10 +86,3 @@ def _file(settings: "GatewaySettings") -> Path:
         message = "DRAWDOWN_GATEWAY_KEYS names no file"
         raise ConfigurationError(message)
     return settings.gateway_keys
-
-
-def _known(path: Path) -> "Keys":
-    from projections.web.keyring import load_keys
-    from projections.web.keys import Keys
-
-    return load_keys(path) if path.exists() else Keys()

@@ -1,11 +1,12 @@
 """The file of keys: read again when it changes, so that a revoked key is out within a second."""
 
 import ipaddress
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from projections.files import OWNER_ONLY, Watched, replace_file
+from projections.files import OWNER_ONLY, Watched, locked, replace_file
 from projections.web.keys import Keys
 from schemas.errors import ConfigurationError, faults_of
 
@@ -56,6 +57,20 @@ def load_keys(path: Path) -> Keys:
     except ValidationError as error:
         message = f"the keys {path} are wrong: {faults_of(error)}"
         raise ConfigurationError(message) from error
+
+
+def known_keys(path: Path) -> Keys:
+    """The keys of a file; none where there is no file yet. Raises ConfigurationError."""
+    return load_keys(path) if path.exists() else Keys()
+
+
+def change_keys(path: Path, change: Callable[[Keys], Keys]) -> None:
+    """Put what `change` makes of the keys in their place; nobody else changes them meanwhile.
+
+    Raises ConfigurationError, and what `change` raises: then they stay.
+    """
+    with locked(path):
+        save_keys(path, change(known_keys(path)))
 
 
 def save_keys(path: Path, keys: Keys) -> None:

@@ -1,6 +1,7 @@
 """API keys: a token opens its key and no other, and nothing that is kept can open it."""
 
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from typer.testing import CliRunner
 
 from deploy import cli
 from projections import files
-from projections.web.keyring import KeyRing, load_keys, save_keys
-from projections.web.keys import Keys, new_key
+from projections.web.keyring import KeyRing, change_keys, load_keys, save_keys
+from projections.web.keys import Key, Keys, new_key
 from schemas.errors import ConfigurationError
 
 
@@ -128,6 +129,27 @@ def test_a_secret_that_kubernetes_swaps_is_read_again(
     fresh.symlink_to("..2")
     fresh.rename(data)
     assert ring.keys.of(token) is None
+
+
+def test_no_change_is_lost_when_several_are_made_at_once(tmp_path: Path) -> None:
+    """Otherwise a key that was revoked while another was made would be back."""
+    path = tmp_path / "keys.json"
+    old = [new_key(f"old {number}", ["ingest"])[0] for number in range(20)]
+    new = [new_key(f"new {number}", ["ingest"])[0] for number in range(20)]
+    save_keys(path, Keys(keys=tuple(old)))
+
+    def make(key: Key) -> None:
+        change_keys(path, lambda known: known.with_key(key))
+
+    def revoke(key: Key) -> None:
+        change_keys(path, lambda known: known.without(key.id))
+
+    with ThreadPoolExecutor(4) as threads:
+        made, revoked = threads.map(make, new), threads.map(revoke, old)
+        assert len([*made, *revoked]) == 40
+    keys = {key.id: key for key in load_keys(path).keys}
+    assert keys.keys() == {key.id for key in (*old, *new)}
+    assert all(keys[key.id].revoked for key in old)
 
 
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
