@@ -22,7 +22,7 @@ from confluent_kafka import (
 )
 
 from projections.delivery.dead import write_dead
-from projections.delivery.settings import DeliverySettings
+from projections.delivery.settings import STAGE, DeliverySettings
 from projections.delivery.sorting import Logged, sort
 from projections.delivery.store import DeliveryStore
 from projections.delivery.subscriptions import Subscriptions
@@ -31,7 +31,7 @@ from projections.fold.log import Log
 from projections.fold.outbox import Outbox
 from projections.fold.position import Position, record_digest
 from projections.health import WorkerStatus, end
-from projections.metrics import WEBHOOKS
+from projections.metrics import COMMITS, WEBHOOKS
 from schemas.errors import Fenced, GapError, LogError, LogReplacedError
 from schemas.topics import ALERTS, MAX_RECORD_BYTES
 
@@ -139,6 +139,7 @@ class Intake:
         self._new.discard(number)
         self._positions[number] = target
         self._status.progressed(number, target.offset)
+        COMMITS.labels(STAGE).inc()
         WEBHOOKS.labels("taken").inc(added)
         WEBHOOKS.labels("skipped").inc(sum(map(len, found.skipped.values())))
         self._wake(list(found.taken))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -18,6 +18,7 @@ from projections.delivery.store import DeliveryStore
 from projections.delivery.subscriptions import Subscription
 from projections.files import Watched
 from projections.fold.connection import check_eviction, redis_client
+from projections.fold.lag import LagMeter
 from projections.fold.log import Log
 from projections.fold.outbox import Outbox
 from projections.fold.retry import Patience
@@ -142,18 +143,26 @@ def run_webhooks(settings: DeliverySettings) -> None:
     dispatcher = Dispatcher(settings, status)
     server = serve_health(status, settings.health_host, settings.health_port)
     watched = Log(settings.kafka, settings.topic_prefix)
-
-    def measure() -> tuple[object, int]:
-        positions = dict(status.positions)
-        ends = watched.ends(ALERTS.name, list(positions))
-        return positions, sum(max(0, ends[number] - at) for number, at in positions.items())
-
-    watch_progress(status, measure, settings.progress_seconds)
+    watch_progress(status, progress_of(status, watched), settings.progress_seconds)
     try:
         asyncio.run(dispatcher.run())
     except BaseExceptionGroup as errors:
         end(_cause(errors))
     server.shutdown()
+
+
+def progress_of(status: WorkerStatus, log: Log) -> Callable[[], tuple[object, int]]:
+    """What the watchdog measures: the positions, and the alerts that are not taken in.
+
+    The lag is told as that of every stage is; the age is since the log took an alert.
+    """
+    meter = LagMeter(log, STAGE, ALERTS, lambda _alert: None)
+
+    def measure() -> tuple[object, int]:
+        positions = dict(status.positions)
+        return positions, meter.measure(positions)
+
+    return measure
 
 
 def _cause(error: BaseException) -> BaseException:

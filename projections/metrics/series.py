@@ -71,6 +71,7 @@ def begin_api(stage: str, routes: Iterable[str], kinds: Iterable[str]) -> None:
 def begin_webhooks(stage: str) -> None:
     """Show what the delivery of alerts counts, at zero."""
     begin(stage)
+    metrics.COMMITS.labels(stage)
     for metric in (metrics.WEBHOOK_ATTEMPT_SECONDS, metrics.WEBHOOK_DELIVERY_SECONDS):
         metric.labels(stage)
     for outcome in ("taken", "delivered", "retry", "dead", "gone", "skipped"):

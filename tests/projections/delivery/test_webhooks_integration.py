@@ -14,11 +14,15 @@ from typing import Any, Final
 
 import pytest
 import trustme
+from prometheus_client import REGISTRY
 
 from deploy.provision import create_topics
 from deploy.servers.process import free_port
 from projections.balances.alerts import DEPLETED
+from projections.delivery.process import progress_of
 from projections.fold.connection import redis_client
+from projections.fold.log import Log
+from projections.health import WorkerStatus
 from tests.projections.delivery.processes import Place, Receiver, alert, ids, receiver, until
 
 pytestmark = pytest.mark.integration
@@ -44,11 +48,17 @@ def to(tmp_path: Path) -> Iterator[Receiver]:
 
 def metric(port: int, line: str) -> float:
     """A figure that the dispatcher shows; 0 where it does not."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        shown = answer.read().decode()
+    shown = page(port)
     assert "acme" not in shown, "an account in a label"
     found = [each for each in shown.splitlines() if each.startswith(f"{line} ")]
     return float(found[0].split()[-1]) if found else 0.0
+
+
+def page(port: int) -> str:
+    """All figures that it shows."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        shown: bytes = answer.read()
+    return shown.decode()
 
 
 def dead(place: Place, name: str) -> list[list[str]]:
@@ -85,6 +95,36 @@ def test_every_alert_arrives_signed_at_whom_it_is_for(place: Place, to: Receiver
         assert json.loads(each["body"])["id"] == each["id"]
     bodies = {each["id"]: each["body"].encode() for each in to.seen("/all")}
     assert set(bodies.values()) == {*several, *others, wanted}, "the bytes of the log"
+
+
+def test_how_far_it_is_behind_is_told_as_of_every_stage(place: Place, to: Receiver) -> None:
+    """So that the rules by stage cover it; nobody takes anything in here, at first."""
+    place.subscribe(to, "crm")
+    accounts = [f"a{n}" for n in range(8)]
+    place.write(*[alert(n, account) for n, account in enumerate(accounts)])
+    status, log = WorkerStatus("webhooks"), Log(place.kafka, place.prefix)
+    status.assigned(set(range(PARTITIONS)))
+    token, behind = progress_of(status, log)()
+    assert (token, behind) == (dict.fromkeys(range(PARTITIONS), 0), len(accounts))
+    assert told("records") == len(accounts)
+    assert 0 < told("seconds") < 2 * 60
+    quick = Place(
+        place.kafka, place.redis_url, place.prefix, place.file, {"DRAWDOWN_PROGRESS_SECONDS": "5"}
+    )
+    commits = 'drawdown_commits_total{stage="webhooks"}'
+    records = [
+        f'drawdown_lag_records{{partition="{n}",stage="webhooks"}} 0.0' for n in range(PARTITIONS)
+    ]
+    with quick.dispatcher() as (_, port):
+        until(lambda: metric(port, commits) >= 1, "a position is stored")
+        until(lambda: set(records) <= set(page(port).splitlines()), "nothing is behind")
+
+
+def told(unit: str) -> float:
+    """The lag that this process tells, of all partitions."""
+    labels = [{"stage": "webhooks", "partition": str(n)} for n in range(PARTITIONS)]
+    found = [REGISTRY.get_sample_value(f"drawdown_lag_{unit}", each) for each in labels]
+    return sum(each for each in found if each is not None)
 
 
 def test_a_receiver_that_is_down_gets_everything_once_it_is_up(place: Place, to: Receiver) -> None:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from prometheus_client import REGISTRY
 
 from projections import metrics
-from projections.metrics.series import OTHER, Bounded, Owned, begin, begin_gateway
+from projections.metrics.series import OTHER, Bounded, Owned, begin, begin_gateway, begin_webhooks
 
 
 def value(name: str, **labels: str) -> float | None:
@@ -33,6 +33,12 @@ def test_a_process_without_batches_has_its_errors_only() -> None:
     begin("test-errors")
     assert value("drawdown_redis_errors_total", stage="test-errors", reason="other") == 0
     assert value("drawdown_commits_total", stage="test-errors") is None
+
+
+def test_a_dispatcher_shows_its_commits_for_rules_of_every_stage() -> None:
+    begin_webhooks("test-webhooks")
+    assert value("drawdown_commits_total", stage="test-webhooks") == 0
+    assert value("drawdown_webhook_deliveries_total", outcome="delivered") is not None
 
 
 def test_a_gateway_shows_its_routes_events_and_errors() -> None:
