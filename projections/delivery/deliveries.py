@@ -23,6 +23,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """When the log took the alert."""
     made: int = 0
     """Attempts that were made."""
+    taken: int = 0
+    """When the subscription was looked up that it was taken for; 0 where an old release did."""
 
     def encode(self) -> bytes:
         """As Redis keeps it."""

@@ -1,5 +1,7 @@
 """One task a subscription: claims what is due, attempts it, keeps what came of it.
 
+What waits was wanted when it was taken; what is posted is wanted by the subscription that gives URL
+and secrets, so that nothing goes to another one of the same name.
 A slow receiver fills its own places only. The order of a subscription's alerts is that of the log
 as far as attempts succeed at once, and is not promised: `data.position` orders an account's.
 """
@@ -18,9 +20,9 @@ from msgspec.structs import replace
 from projections.delivery.dead import write_dead
 from projections.delivery.deliveries import DeadLetter, Delivery
 from projections.delivery.sender import Sender
-from projections.delivery.settings import STAGE, DeliverySettings
+from projections.delivery.settings import IN_FORCE_SECONDS, STAGE, DeliverySettings
 from projections.delivery.store import DeliveryStore
-from projections.delivery.subscriptions import Subscription
+from projections.delivery.subscriptions import Subscription, head_of
 from projections.delivery.verdict import Answer, Kind, Verdict, judge
 from projections.fold.outbox import Outbox
 from projections.metrics import (
@@ -112,6 +114,9 @@ class Pump:
         self._changed.set()
 
     async def _deliver(self, subscription: Subscription, delivery: Delivery) -> None:
+        if not _matches(subscription, delivery):
+            await self._leave(delivery)
+            return
         tools = self._tools
         with WEBHOOK_ATTEMPT_SECONDS.labels(STAGE).time():
             answer = await tools.sender.attempt(subscription, delivery, clock())
@@ -121,6 +126,22 @@ class Pump:
         WEBHOOKS.labels(verdict.kind.value).inc()
         self._held_until = max(self._held_until, verdict.hold)
         await tools.run(lambda: self._keep(made, answer, verdict, now))
+
+    async def _leave(self, delivery: Delivery) -> None:
+        """Settle, unsent, what was taken for other filters, or for another one of this name.
+
+        Not what was taken just now: whoever took it may have read a newer file than this process
+        has. What that file wants is due again when its lease ends.
+        """
+        age_seconds = (clock() - delivery.taken) / SECOND
+        await asyncio.sleep(max(0.0, min(IN_FORCE_SECONDS, IN_FORCE_SECONDS - age_seconds)))
+        present = self._find()
+        if present is None or _matches(present, delivery):
+            return
+        name, alert, now = self._identity, delivery.alert, clock()
+        await self._tools.run(lambda: self._tools.store.settle(name, alert, now, delivered=False))
+        WEBHOOKS.labels("unwanted").inc()
+        logger.info("%s: alert %s is not sent: its filters do not want it", name, alert)
 
     def _keep(self, delivery: Delivery, answer: Answer, verdict: Verdict, now: int) -> None:
         """What came of an attempt, in the store; runs in a thread."""
@@ -153,3 +174,9 @@ class Pump:
             why = f"nothing but failures since {format_instant(since)}"
             store.disable(name, why, now)
             logger.warning("%s is disabled: %s", name, why)
+
+
+def _matches(subscription: Subscription, delivery: Delivery) -> bool:
+    """By its filters only: what is replayed may be older than the subscription."""
+    head = head_of(delivery.body)
+    return head is not None and subscription.matches(head)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
+from msgspec.structs import replace
+
 from projections.delivery.dead import read_dead
 from projections.delivery.deliveries import DeadLetter, Delivery
 from projections.delivery.store import DeliveryStore
@@ -51,7 +53,7 @@ def replay(
     now: int,
     wait: Callable[[], None],
 ) -> int:
-    """Let `deliveries` wait to be sent; gives how many did not wait yet.
+    """Let `deliveries`, chosen at `now`, wait to be sent; gives how many did not wait yet.
 
     `wait` is called while as many wait already as may.
     """
@@ -59,7 +61,7 @@ def replay(
     while chunk := list(islice(rest, min(_CHUNK, most_waiting))):
         while store.waiting([subscription])[subscription] + len(chunk) > most_waiting:
             wait()
-        added += store.replay(subscription, chunk, now)
+        added += store.replay(subscription, [replace(each, taken=now) for each in chunk], now)
     return added
 
 

@@ -7,6 +7,11 @@ from typing import Final
 from projections.access import Kafka, Redis
 
 STAGE: Final = "webhooks"
+IN_FORCE_SECONDS: Final = 5.0
+"""After it, a change of the file of subscriptions is in force in every dispatcher that is well.
+
+Each looks once a second; the rest is for what is under way, and for a busy machine.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def sort(
     most_waiting: int,
     now: int,
 ) -> Sorted:
-    """Sort a batch. `stopped` are disabled; `waiting` says how many of each wait already.
+    """Sort a batch at `now`. `stopped` are disabled; `waiting` says how many of each wait already.
 
     Alerts for a disabled subscription stay in the log, from where they can be replayed.
     """
@@ -48,7 +48,7 @@ def sort(
             nobodys = Delivery("", "", record.body, record.at)
             found.dead.append(DeadLetter(NOBODY, nobodys, "invalid", now))
             continue
-        delivery = Delivery(head.id, head.subject, record.body, record.at)
+        delivery = Delivery(head.id, head.subject, record.body, record.at, taken=now)
         for each in subscriptions:
             if not each.wants(head, record.at):
                 continue

@@ -210,7 +210,8 @@ API_COMMANDS: Final = Counter(
 # The delivery of alerts.
 WEBHOOKS: Final = Counter(
     "drawdown_webhook_deliveries_total",
-    "Deliveries by what became of them: taken, delivered, retry, dead, gone, skipped (disabled).",
+    "Deliveries by what became of them: taken, delivered, retry, dead, gone, skipped (disabled),"
+    " unwanted (by the filters of now).",
     ("outcome",),
 )
 WEBHOOK_ATTEMPTS: Final = Counter(

@@ -74,7 +74,7 @@ def begin_webhooks(stage: str) -> None:
     metrics.COMMITS.labels(stage)
     for metric in (metrics.WEBHOOK_ATTEMPT_SECONDS, metrics.WEBHOOK_DELIVERY_SECONDS):
         metric.labels(stage)
-    for outcome in ("taken", "delivered", "retry", "dead", "gone", "skipped"):
+    for outcome in ("taken", "delivered", "retry", "dead", "gone", "skipped", "unwanted"):
         metrics.WEBHOOKS.labels(outcome)
     for answer in ("2xx", "3xx", "4xx", "5xx", "timeout", "connection", "tls", "refused"):
         metrics.WEBHOOK_ATTEMPTS.labels(answer)

@@ -201,7 +201,8 @@ def test_a_batch_is_sorted_to_whom_it_goes() -> None:
     low, depleted = alert(1), alert(2, "b", DEPLETED)
     subscriptions = [subscription("all"), subscription("b", accounts=["b"]), subscription("off")]
     batch = [Logged(low, NOW), Logged(b"?", NOW), Logged(depleted, NOW + 1)]
-    found = sort(batch, subscriptions, {"off"}, {}, 10, NOW)
+    found = sort(batch, subscriptions, {"off"}, {}, 10, NOW + 5)
+    assert {each.taken for several in found.taken.values() for each in several} == {NOW + 5}
     bodies = {name: [each.body for each in several] for name, several in found.taken.items()}
     assert bodies == {"all": [low, depleted], "b": [depleted]}
     assert found.skipped == {"off": [NOW, NOW + 1]}

@@ -14,14 +14,20 @@ from typing import Any, Final
 
 import pytest
 import trustme
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
 from deploy.provision import create_topics
 from deploy.servers.process import free_port
 from projections.balances.alerts import DEPLETED
+from projections.delivery.deliveries import Delivery
+from projections.delivery.files import load_subscriptions, save_subscriptions
 from projections.delivery.process import progress_of
+from projections.delivery.store import DeliveryStore
+from projections.delivery.subscriptions import Subscriptions
 from projections.fold.connection import redis_client
 from projections.fold.log import Log
+from projections.fold.retry import Patience
 from projections.health import WorkerStatus
 from tests.projections.delivery.processes import Place, Receiver, alert, ids, receiver, until
 
@@ -230,6 +236,50 @@ def test_nothing_but_failures_for_long_enough_disables(place: Place, to: Receive
     with lasting.dispatcher():
         lasting.command("subscriptions", "enable", "broken")
         until(lambda: to.accepted("/broken") == ids(alert(1, "a")), "what waited")
+
+
+def test_what_waits_for_another_of_its_name_is_not_sent(place: Place, to: Receiver) -> None:
+    """One is removed and another added between two looks at the file: what was taken meanwhile.
+
+    Nor what has waited for long, which holds nothing up.
+    """
+    place.subscribe(to, "crm", "--account", "a", path="/old")
+    place.command("subscriptions", "remove", "crm")
+    place.subscribe(to, "crm", "--account", "b", path="/new")
+    left, wanted, later = alert(1, "a"), alert(2, "b"), alert(3, "b")
+    store = DeliveryStore(redis_client(place.redis_url), place.prefix, Patience())
+    old = [replace(waiting(alert(n, "a")), taken=0) for n in range(100, 300)]
+    store.replay("crm", [*old, waiting(left), waiting(wanted)], time.time_ns() // 1_000)
+    unwanted = 'drawdown_webhook_deliveries_total{outcome="unwanted"}'
+    with place.dispatcher() as (_, port):
+        place.write(later)
+        until(lambda: to.accepted("/new") == ids(wanted, later), "what it wants")
+        until(lambda: metric(port, unwanted) == 201, "what it does not want is counted")
+        until(lambda: store.waiting(["crm"]) == {"crm": 0}, "and waits no more")
+    assert attempted(to) == ids(wanted, later)
+    assert dead(place, "crm") == []
+
+
+def test_a_dispatcher_with_an_old_file_settles_nothing_of_another(
+    place: Place, to: Receiver
+) -> None:
+    """What one that has read the new file took in is sent once this one has read it, too."""
+    place.subscribe(to, "crm", "--account", "b")
+    store = DeliveryStore(redis_client(place.redis_url), place.prefix, Patience())
+    with place.dispatcher() as (_, port):
+        store.replay("crm", [waiting(alert(1, "a"))], time.time_ns() // 1_000)
+        time.sleep(1.0)  # it is claimed meanwhile, for who wants it not
+        known = load_subscriptions(place.file)
+        both = [each.changed(accounts=frozenset({"a", "b"})) for each in known.subscriptions]
+        save_subscriptions(place.file, Subscriptions(subscriptions=tuple(both)))
+        until(lambda: to.accepted() == ids(alert(1, "a")), "the alert")
+        assert metric(port, 'drawdown_webhook_deliveries_total{outcome="unwanted"}') == 0
+
+
+def waiting(body: bytes) -> Delivery:
+    """An alert as it waits."""
+    found, now = json.loads(body), time.time_ns() // 1_000
+    return Delivery(found["id"], found["subject"], body, now, taken=now)
 
 
 def test_a_redirect_is_not_followed_and_dead_letters_are_replayed(
