@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from deploy.settings import Settings
 from deploy.webhooks.dispatcher import file_of, store_of
 from projections.delivery.files import load_subscriptions, save_subscriptions
+from projections.delivery.settings import IN_FORCE_SECONDS
 from projections.delivery.subscriptions import (
     Subscription,
     Subscriptions,
@@ -53,10 +54,11 @@ def add(
 
 
 def describe(settings: Settings) -> list[str]:
-    """A line for each subscription: where, what waits for it and whether it is disabled."""
+    """A line for each: where, whether it is disabled, what waits, since when it misses alerts."""
     found = _known(file_of(settings)).subscriptions
     held = store_of(settings)
     waiting, stopped = held.waiting([each.id for each in found]), held.disabled()
+    missed = held.skipped()
     lines = []
     for each in found:
         filters = [f"type {name}" for name in sorted(each.types or ())]
@@ -64,7 +66,10 @@ def describe(settings: Settings) -> list[str]:
         filters += [f"contract {name}" for name in sorted(each.contracts or ())]
         why = each.disabled or stopped.get(each.id)
         state = "enabled" if why is None else f"disabled {format_instant(why.at)}: {why.why}"
-        lines.append("  ".join([each.id, each.url, state, f"{waiting[each.id]} waiting", *filters]))
+        held_back = [f"{waiting[each.id]} waiting"]
+        if each.id in missed:
+            held_back.append(f"skipped since {format_instant(missed[each.id])}")
+        lines.append("  ".join([each.id, each.url, state, *held_back, *filters]))
     return lines
 
 
@@ -88,15 +93,26 @@ def disable(settings: Settings, identity: str, why: str) -> None:
         save_subscriptions(path, known.with_one(stopped))
 
 
-def enable(settings: Settings, identity: str) -> str | None:
-    """Send again; gives the instant since when alerts were skipped, None for none."""
-    path, held = file_of(settings), store_of(settings)
+def enable(settings: Settings, identity: str) -> None:
+    """Send again, what waits first; `skipped` tells what came meanwhile."""
+    path = file_of(settings)
     with locked(path):
         known = _known(path)
         one = _find(known, identity)
-        since = held.skipped_since(identity)
-        held.enable(identity)
         save_subscriptions(path, known.with_one(one.changed(disabled=None)))
+        store_of(settings).enable(identity)
+
+
+def skipped(settings: Settings, identity: str) -> str | None:
+    """Since when alerts were skipped that nobody was told of, None for none; once.
+
+    Waits first until dispatchers have read the file again: they go on skipping until then.
+    """
+    time.sleep(IN_FORCE_SECONDS)
+    held = store_of(settings)
+    seen = held.skipped().get(identity)  # told also where the answer to what takes it is lost
+    taken = held.take_skipped(identity)
+    since = seen if taken is None else taken
     return None if since is None else format_instant(since)
 
 

@@ -57,7 +57,7 @@ def _register_add(group: typer.Typer, settings: Callable[[], "Settings"]) -> Non
 def _register_list(group: typer.Typer, settings: Callable[[], "Settings"]) -> None:
     @group.command("list")
     def list_subscriptions() -> None:
-        """Show every subscription, what waits for it and whether it is disabled; no secret."""
+        """Show every subscription, its state, what waits and what was skipped; no secret."""
         from deploy.webhooks import changes
 
         for line in changes.describe(settings()):
@@ -92,8 +92,9 @@ def _register_switches(group: typer.Typer, settings: Callable[[], "Settings"]) -
         """Send again, what waits first; says how to send what was skipped meanwhile."""
         from deploy.webhooks import changes
 
-        since = changes.enable(settings(), identity)
+        changes.enable(settings(), identity)
         typer.echo(f"enabled {identity}")
+        since = changes.skipped(settings(), identity)
         if since is not None:
             typer.echo(
                 f"what came meanwhile: drawdown webhooks replay {identity} --all --since {since}"

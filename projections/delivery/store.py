@@ -163,19 +163,35 @@ class DeliveryStore:
             key, first = self._skipped, dict(since)
             self._patience.run(lambda: self._client.zadd(key, first, lt=True))
 
-    def skipped_since(self, subscription: str) -> int | None:
-        """When the first alert that was skipped since it was disabled was logged; None: none."""
-        score = self._patience.run(lambda: self._client.zscore(self._skipped, subscription))
-        return None if score is None else int(score)
+    def skipped(self) -> dict[str, int]:
+        """By subscription, when the first skipped alert was logged that nobody was told of."""
+        key = self._skipped
+        raw = self._patience.run(lambda: self._client.zrange(key, 0, -1, withscores=True))
+        found = cast("list[tuple[bytes, float]]", raw)
+        return {name.decode(): int(first) for name, first in found}
+
+    def take_skipped(self, subscription: str) -> int | None:
+        """Give that instant, and forget it: whoever calls tells it. None: nothing was skipped.
+
+        An alert that is skipped later is remembered anew.
+        """
+
+        def take() -> float | None:
+            with self._client.pipeline(transaction=True) as pipe:
+                pipe.zscore(self._skipped, subscription)
+                pipe.zrem(self._skipped, subscription)
+                return cast("float | None", pipe.execute()[0])
+
+        first = self._patience.run(take)
+        return None if first is None else int(first)
 
     def enable(self, subscription: str) -> None:
-        """Send again, what waits first."""
+        """Send again, what waits first. What was skipped stays remembered (`take_skipped`)."""
 
         def write() -> None:
             with self._client.pipeline(transaction=True) as pipe:
                 pipe.hdel(self._disabled, subscription)
                 pipe.hdel(self._failing, subscription)
-                pipe.zrem(self._skipped, subscription)
                 pipe.execute()
 
         self._patience.run(write)
@@ -183,6 +199,7 @@ class DeliveryStore:
     def forget(self, subscription: str) -> None:
         """Drop all that is known of a subscription."""
         self.enable(subscription)
+        self.take_skipped(subscription)
         keys = self._keys(subscription)
         self._patience.run(lambda: self._client.delete(*keys))
 

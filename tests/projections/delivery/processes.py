@@ -26,12 +26,12 @@ _WAIT_SECONDS: Final = 120.0
 _READY: Final = b"GET /readyz HTTP/1.0\r\n\r\n"
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
+def until(condition: Callable[[], bool], what: str, pause_seconds: float = 0.1) -> None:
     """Wait for it; fail when it does not come."""
     give_up = time.monotonic() + _WAIT_SECONDS
     while not condition():
         assert time.monotonic() < give_up, f"this did not come: {what}"
-        time.sleep(0.1)
+        time.sleep(pause_seconds)
 
 
 @dataclass

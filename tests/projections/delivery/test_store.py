@@ -91,13 +91,21 @@ def test_nothing_is_claimed_while_it_is_disabled(store: DeliveryStore) -> None:
         "crm": (NOW, "410 Gone")
     }
     assert store.claim("crm", NOW, LEASE, 1) == Claimed([], None)
-    store.skip({"crm": NOW + 5})
+    store.enable("crm")
+    assert store.claim("crm", NOW, LEASE, 1).deliveries == [delivery("a")]
+
+
+def test_what_was_skipped_is_remembered_until_it_is_told(store: DeliveryStore) -> None:
+    """Also while it is enabled again: a dispatcher may have the old file still."""
+    store.skip({"crm": NOW + 5, "b": NOW + 2})
     store.skip({"crm": NOW + 9})
     store.skip({"crm": NOW + 1})
-    assert store.skipped_since("crm") == NOW + 1
+    assert store.skipped() == {"crm": NOW + 1, "b": NOW + 2}
     store.enable("crm")
-    assert store.skipped_since("crm") is None
-    assert store.claim("crm", NOW, LEASE, 1).deliveries == [delivery("a")]
+    store.skip({"crm": NOW + 7})
+    assert store.take_skipped("crm") == NOW + 1
+    assert store.take_skipped("crm") is None
+    assert store.skipped() == {"b": NOW + 2}
 
 
 def test_what_is_remembered_is_bounded_and_the_oldest_goes(
@@ -115,7 +123,9 @@ def test_nothing_is_left_of_one_that_is_forgotten(store: DeliveryStore) -> None:
     store.replay("crm", [delivery("a")], NOW)
     store.settle("crm", "b", NOW, delivered=True)
     store.disable("crm", "410 Gone", NOW)
+    store.skip({"crm": NOW})
     store.forget("crm")
     assert store.waiting(["crm"]) == {"crm": 0}
     assert store.disabled() == {}
+    assert store.skipped() == {}
     assert store.take(0, None, START, {"crm": [delivery("b")]}, NOW) == 1

@@ -199,6 +199,7 @@ def test_410_disables_until_it_is_enabled_also_after_a_restart(place: Place, to:
             "it is shown",
         )
         assert len(to.seen("/crm")) == calls
+        assert "skipped since" in place.command("subscriptions", "list")
         to.plan("/crm", OK)
         told = place.command("subscriptions", "enable", "crm")
         until(lambda: to.accepted("/crm") == ids(alert(1)), "what waited")
@@ -206,6 +207,37 @@ def test_410_disables_until_it_is_enabled_also_after_a_restart(place: Place, to:
         place.command(*replay)
         everything = ids(alert(1), alert(2), alert(3))
         until(lambda: to.accepted("/crm") == everything, "what was skipped, replayed")
+
+
+def test_what_comes_while_it_is_enabled_is_sent_or_told(place: Place, to: Receiver) -> None:
+    """Until it has read the file again, the dispatcher goes on skipping."""
+    place.subscribe(to, "crm")
+    place.command("subscriptions", "disable", "crm")
+    written: list[bytes] = []
+    before, over = place.file.stat().st_ino, threading.Event()
+
+    def write() -> None:
+        until(lambda: place.file.stat().st_ino != before, "the file says that it is enabled", 0.001)
+        while not over.is_set():
+            written.append(alert(len(written)))
+            place.write(written[-1])
+
+    with place.dispatcher() as (_, port):
+        until(
+            lambda: metric(port, 'drawdown_webhook_disabled_subscriptions{stage="webhooks"}') == 1,
+            "it is disabled",
+        )
+        writer = threading.Thread(target=write)
+        writer.start()
+        told = place.command("subscriptions", "enable", "crm")
+        listed = place.command("subscriptions", "list")
+        over.set()
+        writer.join()
+        if "replay" in told:
+            place.command(*told.splitlines()[-1].split("drawdown ")[1].split())
+        until(lambda: to.accepted() == ids(*written), "every alert")
+    assert "enabled" in listed
+    assert "skipped" not in listed, "all was told"
 
 
 def test_nothing_but_failures_for_long_enough_disables(place: Place, to: Receiver) -> None:
