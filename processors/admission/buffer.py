@@ -51,6 +51,13 @@ class Buffer:
         """Whether the log was read to its end; `end` is the answer of the broker."""
         return self.read_to >= end and self._exhausted >= self.read_to
 
+    def has_passed(self, end: int) -> bool:
+        """Whether there is nothing to wait for: at its end, or beyond what was asked for.
+
+        A source that more comes to all the time is seldom at its end: its times decide then.
+        """
+        return self.read_to > end or self.at_end(end)
+
     def view(self, end: int) -> Buffered:
         """For `merge`; `end` as asked after what is buffered was read."""
         return Buffered(self.times, self.last, self.at_end(end))

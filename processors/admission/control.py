@@ -69,7 +69,7 @@ class Control:
         return len(messages)
 
     def read_to(self, ends: Mapping[tuple[str, int], int], seconds: float) -> None:
-        """Read until every (topic, partition) of `ends` is reached, is full, or time is up."""
+        """Read until every (topic, partition) of `ends` is passed, is full, or time is up."""
         until = monotonic() + seconds
         while self._behind(ends) and monotonic() < until:
             self.read(0.05)
@@ -82,9 +82,9 @@ class Control:
         for partition, (catalog, credits_) in self._owned.items():
             if (end := ends.get((self._credits, partition))) is None:
                 continue
-            if partition not in self._paused and not credits_.at_end(end):
+            if partition not in self._paused and not credits_.has_passed(end):
                 return True
-            if not catalog.at_end(ends[self._catalog, 0]):
+            if not catalog.has_passed(ends[self._catalog, 0]):
                 return True
         return False
 

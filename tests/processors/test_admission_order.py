@@ -20,6 +20,7 @@ from processors.admission.batch import (
 )
 from processors.admission.buffer import Buffer
 from processors.admission.claims import CLAIMED, DUPLICATE, generations, pack
+from processors.admission.control import Control
 from processors.admission.examine import KIND_HEADER, TICK_KIND, Examiner
 from processors.admission.fingerprint import (
     CONTENT_BYTES,
@@ -101,6 +102,26 @@ def test_however_the_logs_are_read_no_record_overtakes_an_earlier_one(
         counts = writable(buffers, asked)
         done = [at + count for at, count in zip(done, counts, strict=True)]
     assert sorted(written) == written
+
+
+def test_a_source_that_more_comes_to_all_the_time_is_not_waited_for() -> None:
+    """It is seldom at its end, and each wait for that held up all other sources, and itself."""
+    credits_, catalog = Buffer(0), Buffer(0)
+    catalog.reached(1)
+    control = Control.__new__(Control)  # without its consumer
+    control._catalog, control._credits = "catalog", "credits"
+    control._owned, control._paused = {0: (catalog, credits_)}, set()
+    ends = {("credits", 0): 5, ("catalog", 0): 1}
+    behind = []
+    for count in (4, 5, 6):  # at five the broker may have told of a part of its last batch only
+        credits_.extend(columns_of([record(b"{}", offset) for offset in range(count)]))
+        behind.append(control._behind(ends))
+    assert behind == [True, True, False]
+    assert not credits_.at_end(5)
+    assert control._behind({**ends, ("credits", 0): 6})
+    credits_.reached(6)
+    assert not control._behind({**ends, ("credits", 0): 6})
+    assert control._behind({**ends, ("catalog", 0): 2})
 
 
 @given(st.lists(st.integers(0, 50)).map(sorted), st.integers(1, 20))
