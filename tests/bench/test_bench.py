@@ -60,9 +60,10 @@ def test_a_key_takes_more_than_its_digest_and_less_than_a_key_of_its_own(session
 
 
 def test_checks_and_holds_are_all_answered(session: Session) -> None:
-    plain, one, many, contended, rich = api.run(session).rows
+    plain, paced, one, many, contended, rich = api.run(session).rows
     for row in (plain, rich):
         assert row["answers"] == 2_000
         assert 0 < row["server p50"] <= row["server p99"]
+    assert paced["note"] == f"{2 * api.HOLDS_RATE} CREATED"
     assert (one["note"], many["note"]) == ("50 CREATED", "200 CREATED")
     assert contended["answers"] == 100
