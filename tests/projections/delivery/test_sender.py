@@ -58,7 +58,7 @@ async def answers(over: threading.Event, *urls: str) -> list[Answer]:
     """Of attempts that begin one after the other; PORT stands for a server that answers 204."""
     server = await asyncio.start_server(_answer, "127.0.0.1", 0)
     port = str(server.sockets[0].getsockname()[1])
-    sender = Sender(timeout_seconds=3)
+    sender = Sender(timeout_seconds=10)  # of a busy machine, too
     try:
         tasks = []
         for url in urls:
