@@ -131,13 +131,15 @@ def _permitted(key: Key | None, documents: list[Document]) -> None:
 
     The catalog is of all accounts.
     """
+    if key is None:
+        return
     for document in documents:
         if (source := source_of(document)) is not None:
             of_source(key, source)
         topic, account, _ = destination(document)
         if topic is not CATALOG:
             of_account(key, account)
-        elif key is not None and key.accounts is not None:
+        elif key.accounts is not None:
             raise forbidden(f"every account, as {document.kind} {document.id} is")
 
 
