@@ -134,16 +134,20 @@ class Composed:
 
     def told_in_redis(self, script: str, *arguments: str) -> str:
         """What `docker compose exec redis sh -c SCRIPT redis ARGUMENTS…` says."""
+        done = self._in_redis(script, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _in_redis(self, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         here = self.mapped("redis", script).replace("redis-cli", f"redis-cli -p {self.redis_port}")
         line = ["/bin/sh", "-c", here, "redis", *arguments]
-        return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(line, capture_output=True, text=True, check=False)
 
     def _redis_answers(self) -> bool:
         """Its own health check."""
         kind, check = self.services["redis"]["healthcheck"]["test"]
         assert kind == "CMD-SHELL"
-        told = check.replace("redis-cli", f"redis-cli -p {self.redis_port}")
-        return subprocess.run(["/bin/sh", "-c", told], check=False).returncode == 0
+        return self._in_redis(check).returncode == 0
 
 
 class ComposedKafka(ApacheKafka):
