@@ -6,10 +6,14 @@ or `auto`: containers where a Docker engine answers, then Apache, then embedded.
 chosen and missing fails the tests. Those marked `apache` are left out of runs on anything else.
 """
 
+import logging
 import os
 import secrets
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import hypothesis
 import pytest
@@ -21,6 +25,9 @@ hypothesis.settings.register_profile("drawdown", deadline=None)
 hypothesis.settings.load_profile("drawdown")
 
 _CHOICES = ("embedded", "apache", "auto")
+_POOLS: Final = ("documents_",)
+"""Threads that a process keeps once it has them."""
+_END_SECONDS: Final = 30.0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,6 +37,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if item.get_closest_marker("apache")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """A test leaves no thread, and logging as it was: tests run in any order in one process."""
+    threads, disabled = set(threading.enumerate()), logging.root.manager.disable
+    yield
+    assert logging.root.manager.disable == disabled
+    give_up = time.monotonic() + _END_SECONDS
+    while left := _threads_but(threads):
+        assert time.monotonic() < give_up, f"threads are left: {', '.join(left)}"
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +94,11 @@ def own_servers(servers: Servers, tmp_path: Path) -> Iterator[Servers]:
 def topic_prefix() -> str:
     """A prefix of topics and keys that no other test has."""
     return f"t{secrets.token_hex(4)}."
+
+
+def _threads_but(known: set[threading.Thread]) -> list[str]:
+    names = [thread.name for thread in threading.enumerate() if thread not in known]
+    return [name for name in names if not name.startswith(_POOLS)]
 
 
 def _choice() -> str:

@@ -22,6 +22,6 @@ def test_a_record_is_acknowledged_by_every_replica_in_sync(monkeypatch: pytest.M
 
     monkeypatch.setattr(confluent_kafka, "Producer", producer)
     nobody = f"127.0.0.1:{free_port()}"
-    ConfirmingProducer(nobody, MOST_PENDING, CONFIGURATION)
-    Sender(nobody)
+    for sender in (ConfirmingProducer(nobody, MOST_PENDING, CONFIGURATION), Sender(nobody)):
+        sender.close()
     assert [each["acks"] for each in told] == ["all", "all"]
