@@ -160,7 +160,8 @@ class Pump:
                     "%s: alert %s is a dead letter: %s", name, delivery.alert, answer.told
                 )
             case Kind.GONE:
-                store.again(name, delivery, verdict.due, now)
+                if store.again(name, delivery, verdict.due, now) is None:
+                    return  # the answer of a receiver that was removed, or another one has it
                 store.disable(name, "410 Gone", now)
                 logger.warning("%s is disabled: its receiver answered 410 Gone", name)
             case Kind.RETRY:

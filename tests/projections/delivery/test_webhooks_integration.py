@@ -210,6 +210,24 @@ def test_410_disables_until_it_is_enabled_also_after_a_restart(place: Place, to:
         until(lambda: to.accepted("/crm") == everything, "what was skipped, replayed")
 
 
+def test_410_of_one_that_was_removed_disables_no_other_of_its_name(
+    place: Place, to: Receiver
+) -> None:
+    place.subscribe(to, "crm", path="/old")
+    to.plan("/old", {"status": 410, "seconds": 6})
+    gone = 'drawdown_webhook_deliveries_total{outcome="gone"}'
+    with place.with_settings(timeout_seconds="15").dispatcher() as (_, port):
+        place.write(alert(1))
+        until(lambda: attempted(to) == ids(alert(1)), "it is asked, and takes its time")
+        place.command("subscriptions", "remove", "crm")
+        place.subscribe(to, "crm", path="/new")
+        assert metric(port, gone) == 0, "it has not answered yet"
+        until(lambda: metric(port, gone) == 1, "its late answer")
+        place.write(alert(2))
+        until(lambda: to.accepted("/new") >= ids(alert(2)), "what the new one is to have")
+    assert "410 Gone" not in place.command("subscriptions", "list")
+
+
 def test_what_comes_while_it_is_enabled_is_sent_or_told(place: Place, to: Receiver) -> None:
     """Until it has read the file again, the dispatcher skips; what is told late, `list` tells."""
     place.subscribe(to, "crm")
