@@ -126,6 +126,8 @@ class Pump:
         WEBHOOKS.labels(verdict.kind.value).inc()
         self._held_until = max(self._held_until, verdict.hold)
         await tools.run(lambda: self._keep(made, answer, verdict, now))
+        if verdict.kind is Kind.GONE:
+            await self._gone(subscription)
 
     async def _leave(self, delivery: Delivery) -> None:
         """Settle, unsent, what was taken for other filters, or for another one of this name.
@@ -142,6 +144,15 @@ class Pump:
         await self._tools.run(lambda: self._tools.store.settle(name, alert, now, delivered=False))
         WEBHOOKS.labels("unwanted").inc()
         logger.info("%s: alert %s is not sent: its filters do not want it", name, alert)
+
+    async def _gone(self, asked: Subscription) -> None:
+        """Disable it, if it is still the one that was asked once its file was read again."""
+        await asyncio.sleep(IN_FORCE_SECONDS)
+        present, name, now = self._find(), self._identity, clock()
+        if present is None or present.receiver != asked.receiver:
+            return
+        await self._tools.run(lambda: self._tools.store.disable(name, "410 Gone", now))
+        logger.warning("%s is disabled: its receiver answered 410 Gone", name)
 
     def _keep(self, delivery: Delivery, answer: Answer, verdict: Verdict, now: int) -> None:
         """What came of an attempt, in the store; runs in a thread."""
@@ -160,10 +171,7 @@ class Pump:
                     "%s: alert %s is a dead letter: %s", name, delivery.alert, answer.told
                 )
             case Kind.GONE:
-                if store.again(name, delivery, verdict.due, now) is None:
-                    return  # the answer of a receiver that was removed, or another one has it
-                store.disable(name, "410 Gone", now)
-                logger.warning("%s is disabled: its receiver answered 410 Gone", name)
+                store.again(name, delivery, verdict.due, now)
             case Kind.RETRY:
                 self._again(delivery, answer, verdict, now)
 

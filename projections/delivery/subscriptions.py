@@ -140,6 +140,11 @@ class Subscription(BaseModel):
             raise ValueError(message)
         return self
 
+    @property
+    def receiver(self) -> tuple[str, int]:
+        """Whom it calls: another one of its name has another URL, or was made at another time."""
+        return self.url, self.created_at
+
     def wants(self, alert: AlertHead, logged: int) -> bool:
         """Whether it is told of an alert that was logged at that instant."""
         return logged >= self.created_at - _SKEW and self.matches(alert)

@@ -8,6 +8,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Final
 
+from projections.delivery.settings import IN_FORCE_SECONDS
 from schemas.times import DAY, SECOND
 
 MOST_RETRY_AFTER: Final = DAY
@@ -67,13 +68,16 @@ def judge(
 ) -> Verdict:
     """The verdict on attempt number `made`, whose answer came at `now`.
 
+    After 410 nothing is sent until it is known whether that receiver is still the one to call.
+
     `delays` are what is waited after each attempt, in microseconds: one more attempt than there
     are delays. `below(n)` draws an integer of [0, n). Redirects are failures like any other.
     """
     if answer.status is not None and HTTPStatus(200) <= answer.status < 300:
         return Verdict(Kind.DELIVERED)
     if answer.status == HTTPStatus.GONE:
-        return Verdict(Kind.GONE, due=now)
+        known = now + int(IN_FORCE_SECONDS * SECOND)
+        return Verdict(Kind.GONE, due=known, hold=known)
     if made > len(delays):
         return Verdict(Kind.DEAD)
     delay = delays[made - 1]

@@ -34,6 +34,11 @@ def until(condition: Callable[[], bool], what: str, pause_seconds: float = 0.1) 
         time.sleep(pause_seconds)
 
 
+def is_ready(port: int) -> bool:
+    """Whether a worker says so of itself."""
+    return answers(port, _READY, b"HTTP/1.0 200")
+
+
 @dataclass
 class Receiver:
     """What answers webhooks; `plan` says how, by path."""
@@ -174,7 +179,7 @@ class Place:
         )
         give_up = time.monotonic() + _START_SECONDS
         try:
-            while not answers(port, _READY, b"HTTP/1.0 200"):
+            while not is_ready(port):
                 assert process.poll() is None, "the dispatcher ended"
                 assert time.monotonic() < give_up, "the dispatcher is not ready"
                 time.sleep(0.05)

@@ -1,8 +1,9 @@
 """A receiver of webhooks as a process of its own: it verifies, notes, and answers as planned.
 
 `python -m tests.projections.delivery.receiver PORT FOLDER [PEM]`. The folder's `plan.json` holds
-the secrets that it knows and, by path, how to answer the requests to come; what came is a line of
-`seen.jsonl` before it is answered. With a key and its certificate, it speaks TLS.
+the secrets that it knows and, by path, how to answer the requests to come: with which status, and
+after how many `seconds`, or `after` a file is there. What came is a line of `seen.jsonl` before it
+is answered. With a key and its certificate, it speaks TLS.
 """
 
 import json
@@ -43,9 +44,13 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             number = self.server.calls[self.path]
             self.server.calls[self.path] += 1
-            answer = _answer(plan, self.path, number) if verified else {"status": 401}
+            answer: dict[str, Any] = {"status": 401}
+            if verified:
+                answer = _answer(plan, self.path, number)
             self._note(body, headers, verified, answer["status"])
         time.sleep(answer.get("seconds", 0))
+        while "after" in answer and not (self.server.folder / answer["after"]).exists():
+            time.sleep(0.05)
         self._reply(answer)
 
     def _note(self, body: bytes, headers: dict[str, str], verified: list[str], status: int) -> None:

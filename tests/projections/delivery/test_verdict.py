@@ -54,7 +54,9 @@ def test_jitter_adds_a_fifth_at_most() -> None:
 
 def test_410_is_the_end_at_any_attempt() -> None:
     for made in (1, 3, 9):
-        assert judge(Answer(410), made, NOW, DELAYS, least).kind is Kind.GONE
+        verdict = judge(Answer(410), made, NOW, DELAYS, least)
+        assert verdict.kind is Kind.GONE
+        assert verdict.due == verdict.hold == NOW + 5 * SECOND, "the file is read again meanwhile"
 
 
 def test_retry_after_is_waited_for_and_holds_the_subscription_where_it_is_throttled() -> None:
