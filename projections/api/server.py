@@ -75,9 +75,11 @@ async def opened(
     rows = LiveRows(client, settings.key_prefix)
     watch = Watch(rows)
     sending = Sending(producer, prefix, partitions, rows, watch, refusals)
+    service = Service(access, partitions, rows, watch, refusals, sending, reading)
     try:
-        yield Service(access, partitions, rows, watch, refusals, sending, reading)
+        yield service
     finally:
+        await asyncio.to_thread(service.scans.shutdown)
         refusals.stop()
         await asyncio.to_thread(producer.close)
         await client.aclose()

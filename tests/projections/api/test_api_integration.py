@@ -353,7 +353,10 @@ def test_keys_open_what_their_scopes_say(here: World, tmp_path: Path) -> None:
     save_keys(path, keys)
     body = {"account": "a8", "product": "calls", "quantity": "1"}
     grant = account("a8", "1", 1)[1] | {"id": "keyed"}
-    with api(here.environment, path) as (_, address), httpx.Client(base_url=address) as client:
+    with (
+        api(here.environment, path) as (_, address),
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
 
         def status(name: str | None, method: str, url: str, **more: Any) -> int:
             token = "dd_x" if name is None else made[name][1]

@@ -241,7 +241,10 @@ def test_a_key_of_another_account_voids_and_backfills_nothing(here: World, tmp_p
     }
     path = tmp_path / "keys"
     save_keys(path, Keys(keys=tuple(key for key, _ in made.values())))
-    with api(here.environment, path) as (_, address), httpx.Client(base_url=address) as client:
+    with (
+        api(here.environment, path) as (_, address),
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
 
         def post(name: str, *documents: dict[str, Any]) -> httpx.Response:
             given = {"authorization": f"Bearer {made[name][1]}"}
@@ -267,7 +270,8 @@ def test_a_key_of_another_source_adds_voids_and_prices_nothing(here: World, tmp_
     with api(here.environment, path) as (_, address):
 
         def post(*documents: dict[str, Any]) -> httpx.Response:
-            return httpx.post(f"{address}/v1/documents", json=documents, headers=given)
+            url = f"{address}/v1/documents"
+            return httpx.post(url, json=documents, headers=given, timeout=30)
 
         for command in (void("sourced", "e1"), backfill("sourced", "e0"), replay):
             told = problem(post(grant("sourced", "more"), command), 403)

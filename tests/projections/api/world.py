@@ -14,6 +14,7 @@ from deploy.servers.find import Servers
 from ingest import Producer
 from schemas.times import DAY, format_instant
 from tests.projections.api.process import api
+from tests.projections.delivery.processes import is_ready, until
 from tests.system.pipeline import Pipeline, running
 
 ACCOUNTS: Final = 12
@@ -81,6 +82,8 @@ def world(servers: Servers, prefix: str, logs: Path, **given: str) -> Iterator[W
         environment = {f"DRAWDOWN_{name.upper()}": value for name, value in named.items()}
         try:
             with api(environment) as (_, address):
+                ports = pipeline.ports.values()
+                until(lambda: all(is_ready(port) for port in ports), "every worker is ready")
                 yield World(pipeline, environment, address)
         finally:
             stopping.set()
