@@ -40,11 +40,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    """A test leaves no thread, and logging as it was: tests run in any order in one process."""
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test leaves no thread, and logging as it was: tests run in any order in one process.
+
+    What integration tests share lives on, and starts threads of its own when it is used.
+    """
     threads, disabled = set(threading.enumerate()), logging.root.manager.disable
     yield
     assert logging.root.manager.disable == disabled
+    if request.node.get_closest_marker("integration") is not None:
+        return
     give_up = time.monotonic() + _END_SECONDS
     while left := _threads_but(threads):
         assert time.monotonic() < give_up, f"threads are left: {', '.join(left)}"

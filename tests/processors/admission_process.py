@@ -8,7 +8,7 @@ from processors.admission.settings import AdmissionSettings
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    kafka, redis_url, prefix, member = sys.argv[1:]
+    kafka, redis_url, prefix, member, batch = sys.argv[1:]
     run_admission(
         AdmissionSettings(
             kafka=kafka,
@@ -19,7 +19,7 @@ if __name__ == "__main__":
             instance_id=member,
             broker_time="auto",
             tick_idle_seconds=1.0,
-            batch=500,
+            batch=int(batch),
         ),
         "127.0.0.1",
         0,

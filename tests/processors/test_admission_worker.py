@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 import redis
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from deploy.provision import create_topics
 from processors.admission.claims import Claims, Held
@@ -23,6 +23,7 @@ from schemas.reasons import Reason
 from schemas.times import format_instant
 from schemas.topics import CATALOG, CREDITS, JOURNAL, REJECTED, USAGE
 from tests.processors.admission import event
+from tests.projections.delivery.processes import until
 
 pytestmark = pytest.mark.integration
 
@@ -33,9 +34,11 @@ SECONDS = 90.0
 
 
 @contextmanager
-def worker(kafka: str, redis_url: str, prefix: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    kafka: str, redis_url: str, prefix: str, batch: int = 500
+) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "tests.processors.admission_process"]
-    process = subprocess.Popen([*command, kafka, redis_url, prefix, f"{prefix}member"])
+    process = subprocess.Popen([*command, kafka, redis_url, prefix, f"{prefix}member", str(batch)])
     try:
         yield process
     finally:
@@ -98,7 +101,12 @@ class Pipeline:
         settings = {"bootstrap.servers": self.kafka, "group.id": "x", "enable.partition.eof": True}
         consumer = Consumer(settings)
         consumer.assign([TopicPartition(self.prefix + topic, partition, 0)])
-        while (message := consumer.poll(10)) is not None and message.error() is None:
+        while True:
+            message = consumer.poll(SECONDS)
+            assert message is not None, "the broker does not answer"
+            if (error := message.error()) is not None:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                break
             yield message.value() or b""
         consumer.close()
 
@@ -161,9 +169,9 @@ def test_every_record_has_one_outcome_and_an_account_comes_before_its_usage(
     pipeline.flush()
     with worker(pipeline.kafka, pipeline.redis_url, pipeline.prefix) as process:
         pipeline.wait()
-        time.sleep(1.5)  # strays arrive, and a tick
+        until(lambda: _arrived(pipeline, 600 - 10), "strays, and a tick")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
     counts, ids = Counter[str](), Counter[str]()
     for partition in range(PARTITIONS):
         outcomes, order = pipeline.journal(partition)
@@ -182,6 +190,15 @@ def test_every_record_has_one_outcome_and_an_account_comes_before_its_usage(
     assert counts[Reason.DUPLICATE] + counts[Reason.MALFORMED_JSON] == rejected
 
 
+def _arrived(pipeline: Pipeline, usage: int) -> bool:
+    """Whether so much usage was decided, and a tick was made."""
+    counts = Counter[str]()
+    for partition in range(PARTITIONS):
+        counts.update(pipeline.journal(partition)[0].values())
+    decided = counts["usage"] + counts[Reason.DUPLICATE] + counts[Reason.CONFLICT]
+    return decided >= usage and counts["tick"] > 0
+
+
 @pytest.mark.slow
 def test_killed_workers_lose_nothing_and_double_nothing(pipeline: Pipeline) -> None:
     events = 20_000
@@ -198,9 +215,10 @@ def test_killed_workers_lose_nothing_and_double_nothing(pipeline: Pipeline) -> N
     chance = random.Random(7)
     for _ in range(KILLS):
         before = pipeline.claimed()
-        with worker(pipeline.kafka, pipeline.redis_url, pipeline.prefix) as process:
+        with worker(pipeline.kafka, pipeline.redis_url, pipeline.prefix, batch=50) as process:
             while pipeline.claimed() == before:
                 assert process.poll() is None
+                assert before < events, "killed too late to matter"
                 time.sleep(0.001)
             time.sleep(chance.uniform(0, 0.03))
             os.kill(process.pid, signal.SIGKILL)
@@ -231,7 +249,7 @@ def test_claims_deleted_under_a_running_worker_end_it_and_are_made_again(
             client.delete(key)
         pipeline.usage(event(id="before", time=now()), home)
         pipeline.flush()
-        assert process.wait(20) == 72
+        assert process.wait(SECONDS) == 72
     with worker(pipeline.kafka, pipeline.redis_url, pipeline.prefix):
         pipeline.wait()
     outcomes, _ = pipeline.journal(home)

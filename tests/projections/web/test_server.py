@@ -223,7 +223,16 @@ def test_who_does_not_read_the_answer_shuts_nobody_out(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection would go on after it, or end with it."""
+    looked, dropped = threading.Event(), threading.Semaphore(0)
+
+    def judge(before: Untaken | None, now: Untaken) -> bool:
+        still = looked.is_set() and stands_still(before, now)
+        if still:
+            dropped.release()
+        return still
+
     monkeypatch.setattr(protocol, "TAKE_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "stands_still", judge)
     asked = [
         f"GET /large HTTP/1.1\r\nhost: x\r\nconnection: {each}\r\n\r\n".encode()
         for each in ("keep-alive", "close")
@@ -236,6 +245,9 @@ def test_who_does_not_read_the_answer_shuts_nobody_out(
             made[-1].sendall(request)
             assert made[-1].recv(12) == b"HTTP/1.1 200"
         assert httpx.get(f"{address}/healthz").status_code == 503, "they take every place"
+        looked.set()
+        for _ in made:
+            assert dropped.acquire(timeout=_PATIENCE), "it is waited for"
         until(lambda: httpx.get(f"{address}/healthz").status_code == 200, "a place")
         for each in made:
             assert len(everything(each)) < 50_000_000
