@@ -113,6 +113,8 @@ def _contended(run_id: str, number: int) -> tuple[str, dict[str, Any]]:
 
 def _row(what: str, taken: Taken, at: str = "") -> Row:
     told = ", ".join(f"{count} {HTTPStatus(each).name}" for each, count in taken.statuses.items())
+    if taken.again:
+        told += f", {taken.again} sent again"
     return {
         "what": what,
         "at": at,

@@ -5,9 +5,11 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 _HEAD_END: Final = b"\r\n\r\n"
+_AGAIN_SECONDS: Final = 1.0
 Body = Callable[[int], tuple[str, dict[str, Any]]]
 """The path and the body of the n-th request."""
 
@@ -19,6 +21,8 @@ class Taken:
     waits: list[float] = field(default_factory=list)
     served: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
+    again: int = 0
+    """Answered 503, and so sent again: that is part of its wait."""
 
     def percentile(self, of: list[float], per_mille: int) -> float:
         """The smallest that so many of a thousand do not exceed."""
@@ -61,18 +65,28 @@ async def _serve(
         number, when = item
         path, content = body(number)
         raw = json.dumps(content).encode()
-        began = when or time.perf_counter()
-        writer.write(
+        request = (
             f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
             f"content-length: {len(raw)}\r\n\r\n".encode()
             + raw
         )
-        head = await reader.readuntil(_HEAD_END)
-        lines = head.lower().split(b"\r\n")
-        named = dict(line.split(b": ", 1) for line in lines[1:] if b": " in line)
-        await reader.readexactly(int(named[b"content-length"]))
+        began = when or time.perf_counter()
+        writer.write(request)
+        while (answered := await _answer(reader))[0] == HTTPStatus.SERVICE_UNAVAILABLE:
+            taken.again += 1
+            await asyncio.sleep(_AGAIN_SECONDS)
+            writer.write(request)
+        status, served = answered
         taken.waits.append(1_000 * (time.perf_counter() - began))
-        taken.served.append(float(named[b"server-timing"].partition(b"dur=")[2]))
-        status = int(lines[0].split(b" ")[1])
+        taken.served.append(served)
         taken.statuses[status] = taken.statuses.get(status, 0) + 1
     writer.close()
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, float]:
+    """The status, and the milliseconds that the server tells of."""
+    head = await reader.readuntil(_HEAD_END)
+    lines = head.lower().split(b"\r\n")
+    named = dict(line.split(b": ", 1) for line in lines[1:] if b": " in line)
+    await reader.readexactly(int(named[b"content-length"]))
+    return int(lines[0].split(b" ")[1]), float(named[b"server-timing"].partition(b"dur=")[2])

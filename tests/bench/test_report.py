@@ -56,12 +56,17 @@ def test_an_event_says_when_it_is_due_and_a_repeat_says_the_same() -> None:
 
 
 def test_a_meter_counts_a_process_and_its_children() -> None:
-    burn = "import time\nwhile time.process_time() < 0.3: pass"
-    script = f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {burn!r}])\n"
-    parent = subprocess.Popen([sys.executable, "-c", f"{script}time.sleep(60)"])
+    burn = "import time\nwhile time.process_time() < 0.5: pass"
+    script = (
+        "import subprocess, sys, time\nsys.stdin.readline()\n"
+        f"subprocess.run([sys.executable, '-c', {burn!r}])\ntime.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
     try:
         meter = Meter({"parent": parent.pid})
         meter.start()
+        assert parent.stdin is not None
+        parent.stdin.close()  # it begins: what was used before is not counted
         give_up = time.monotonic() + 60
         while meter.cpu()["parent"] < 0.3:
             assert time.monotonic() < give_up

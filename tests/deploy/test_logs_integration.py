@@ -15,13 +15,14 @@ import pytest
 
 from deploy.provision import create_topics
 from deploy.servers.find import Servers
-from deploy.servers.process import answers, free_port
+from deploy.servers.process import free_port
 from projections.delivery.files import save_subscriptions
 from projections.delivery.subscriptions import Subscriptions
 from tests.projections.delivery.processes import until
 
 pytestmark = pytest.mark.integration
 
+_PATIENCE: Final = 60.0
 _LINE: Final = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?P<name>[a-z]+) (?P<level>[A-Z]+) (?P<said>.+)",
     re.ASCII,
@@ -54,7 +55,10 @@ def given(servers: Servers, topic_prefix: str, tmp_path: Path) -> dict[str, str]
 
 def ready(port: int) -> bool:
     """Whether the process there says that it is ready."""
-    return answers(port) and httpx.get(f"http://127.0.0.1:{port}/readyz").is_success
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=_PATIENCE).is_success
+    except httpx.TransportError:
+        return False
 
 
 def answered_to(port: int, asked: bytes) -> bytes:
@@ -90,7 +94,7 @@ def test_every_line_says_when_and_who(
     """And the first is INFO; what anybody may ask adds none."""
     log = tmp_path / "log"
     with running(command, given, log) as port:
-        httpx.get(f"http://127.0.0.1:{port}/metrics")
+        httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=_PATIENCE)
         answered_to(port, b"\x16\x03\x01 no HTTP at all\r\n\r\n")
     lines = [(_LINE.fullmatch(line), line) for line in log.read_text().splitlines()]
     assert lines, "it says nothing"

@@ -21,9 +21,9 @@ def test_a_worker_writes_nothing(
     path = (os.environ.get("PYTHONPATH", ""), str(Path.cwd()))
     for name, value in writes.environment(*path).items():
         monkeypatch.setenv(name, value)
-    with running(servers, topic_prefix, tmp_path) as pipeline:
+    with running(servers, topic_prefix, tmp_path, progress_seconds="300") as pipeline:
         pipeline.apply([*catalog(), *accounts(3, 1_790_000_000_000_000)])
-        pipeline.wait_until_settled(60)
+        pipeline.wait_until_settled(300)
         restarts = pipeline.restarts()
     assert restarts == dict.fromkeys(WORKERS, 0)
     assert writes.outside() == []

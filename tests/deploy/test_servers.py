@@ -32,11 +32,11 @@ def append(kafka: str, value: bytes) -> None:
     """Create the topic if need be, and write one record with all acknowledgements."""
     settings: dict[str, str | int | float | bool] = {"bootstrap.servers": kafka, "log_level": 0}
     admin = AdminClient(settings)
-    if TOPIC not in admin.list_topics(timeout=10).topics:
-        admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(10)
+    if TOPIC not in admin.list_topics(timeout=60).topics:
+        admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(60)
     producer = Producer({**settings, "acks": "all"})
     producer.produce(TOPIC, value, timestamp=LONG_AGO)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def read_one(kafka: str) -> Message:
@@ -52,7 +52,7 @@ def read_one(kafka: str) -> Message:
         }
     )
     consumer.subscribe([TOPIC])
-    message = consumer.poll(30)
+    message = consumer.poll(120)
     consumer.close()
     assert message is not None
     assert message.error() is None
@@ -181,8 +181,10 @@ def sleeper(tmp_path: Path, program: str, *, ready: bool = True) -> ServerProces
 
 def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:
     """The end of its log is in the error."""
+    process = sleeper(tmp_path, "print('no licence'); raise SystemExit(3)", ready=False)
+    process.ready_seconds = 60.0
     with pytest.raises(ServerError, match=r"(?s)ended with status 3.*no licence"):
-        sleeper(tmp_path, "print('no licence'); raise SystemExit(3)", ready=False).start()
+        process.start()
 
 
 def test_a_server_that_never_answers_is_not_left_running(tmp_path: Path) -> None:

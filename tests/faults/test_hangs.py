@@ -24,8 +24,8 @@ from schemas.topics import USAGE
 from tests.faults.proxy import Direction, Proxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-PROGRESS_SECONDS: Final = 5
-END_SECONDS: Final = 120
+PROGRESS_SECONDS: Final = 20
+END_SECONDS: Final = 240
 LED_SECONDS: Final = 20
 
 

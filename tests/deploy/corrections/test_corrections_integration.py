@@ -18,7 +18,7 @@ from schemas.times import format_instant
 from tests.system.pipeline import Pipeline, running
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-SECONDS = 60.0
+SECONDS = 300.0
 DAY = 86_400_000_000
 METER = {"event_type": "gen", "aggregation": "sum", "value": "n"}
 TIERS = [{"up_to": "10", "unit_price": "1"}, {"unit_price": "2"}]

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 EVENTS = 3_000
 ACCOUNTS = 40
 PARTITIONS = 2
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 300.0
 
 
 @pytest.fixture

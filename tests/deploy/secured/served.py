@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import httpx
@@ -27,6 +27,7 @@ _OLD: Final = 3_600 * SECOND
 _OK: Final = {"status": 204}
 _BROKEN: Final = {"status": 500}
 _GONE: Final = {"status": 410}
+_PATIENCE: Final = 120.0
 
 
 def serve(secured: Secured) -> None:
@@ -95,18 +96,30 @@ def _correct(client: httpx.Client) -> None:
 def _hold(client: httpx.Client) -> None:
     """One is placed and released, one is refused: the topic of rejected records says why."""
     wanted = {"account": SERVED, "product": "calls", "amount": "4", "id": "h1"}
-    placed = client.post("/v1/holds", json=wanted)
+    placed = _posted(client, "/v1/holds", wanted)
     assert placed.status_code == httpx.codes.CREATED, placed.text
     since = {"min_position": placed.json()["min_position"]}
     assert _get(client, f"/v1/accounts/{SERVED}/balance", **since)["available"] == "6"
-    much = client.post("/v1/holds", json=wanted | {"id": "h2", "amount": "7"})
+    much = _posted(client, "/v1/holds", wanted | {"id": "h2", "amount": "7"})
     assert (much.status_code, much.json()["reason"]) == (402, "insufficient_credits")
-    released = client.post(f"/v1/holds/{SERVED}/h1/release")
+    released = _posted(client, f"/v1/holds/{SERVED}/h1/release")
     assert released.json()["hold"]["state"] == "released", released.text
 
 
+def _posted(client: httpx.Client, path: str, body: object = None) -> httpx.Response:
+    return _once_there(lambda: client.post(path, json=body))
+
+
+def _once_there(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """503 says to ask again: a fold of a busy machine is not there yet."""
+    give_up = time.monotonic() + _PATIENCE
+    while (answer := ask()).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        assert time.monotonic() < give_up, answer.text
+    return answer
+
+
 def _get(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:
-    answer = client.get(path, params=query)
+    answer = _once_there(lambda: client.get(path, params=query))
     assert answer.status_code == httpx.codes.OK, (path, answer.text)
     found: dict[str, Any] = answer.json()
     return found
