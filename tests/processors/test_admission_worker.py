@@ -1,5 +1,6 @@
 """A real admission worker on a real broker and Redis, killed while it works."""
 
+import itertools
 import os
 import random
 import signal
@@ -134,6 +135,11 @@ class Pipeline:
         assert sum(vector) == len(outcomes), "a record without an outcome"
         return outcomes, order
 
+    def outcomes(self) -> Counter[str]:
+        """How many raw records of all partitions had each outcome."""
+        each = (self.journal(partition)[0].values() for partition in range(PARTITIONS))
+        return Counter(itertools.chain.from_iterable(each))
+
 
 @pytest.fixture
 def pipeline(kafka: str, redis_url: str, topic_prefix: str) -> Pipeline:
@@ -192,9 +198,7 @@ def test_every_record_has_one_outcome_and_an_account_comes_before_its_usage(
 
 def _arrived(pipeline: Pipeline, usage: int) -> bool:
     """Whether so much usage was decided, and a tick was made."""
-    counts = Counter[str]()
-    for partition in range(PARTITIONS):
-        counts.update(pipeline.journal(partition)[0].values())
+    counts = pipeline.outcomes()
     decided = counts["usage"] + counts[Reason.DUPLICATE] + counts[Reason.CONFLICT]
     return decided >= usage and counts["tick"] > 0
 
@@ -225,10 +229,7 @@ def test_killed_workers_lose_nothing_and_double_nothing(pipeline: Pipeline) -> N
     assert pipeline.claimed() < events, "killed too late to matter"
     with worker(pipeline.kafka, pipeline.redis_url, pipeline.prefix):
         pipeline.wait()
-    counts = Counter[str]()
-    for partition in range(PARTITIONS):
-        outcomes, _ = pipeline.journal(partition)
-        counts.update(outcomes.values())
+    counts = pipeline.outcomes()
     assert len(expected) == counts["usage"]
     assert events - len(expected) == counts[Reason.DUPLICATE]
 

@@ -5,15 +5,11 @@ are scraped.
 """
 
 import itertools
-import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -33,12 +29,12 @@ from tests.deploy.monitoring.prometheus import scraping
 from tests.ingest.gateway.process import gateway
 from tests.projections.api.process import api, environment
 from tests.projections.delivery.processes import Place, receiver
+from tests.projections.web.problems import once_there
 from tests.system.pipeline import Pipeline, running
 
 _EVENTS: Final = 500_000
 _BURST: Final = 200
 _PAUSE_SECONDS: Final = 0.25
-_TAKEN_SECONDS: Final = 60.0
 """Between bursts: some hundred events a second, so that the tests' machine can breathe."""
 _POSTED: Final = 20
 _ASK_EVERY: Final = 4
@@ -142,7 +138,7 @@ def _send(watched: Watched, now: int, doors: Doors, stop: threading.Event) -> No
                     return
                 for _, record in zip(range(_BURST), records, strict=False):
                     producer.send_encoded(record.account, record.value)
-                _post(doors.gateway, burst * _POSTED, now)
+                _post(client, doors.gateway, burst * _POSTED, now)
                 if burst % _ASK_EVERY == 0:
                     _ask(client, burst, now)
     except BaseException as error:  # noqa: BLE001 - handed to the thread that polls
@@ -171,7 +167,7 @@ def _ask(client: httpx.Client, number: int, now: int) -> None:
         assert answer.is_success or answer.status_code in {402, 503}, answer.text
 
 
-def _post(port: int, first: int, now: int) -> None:
+def _post(client: httpx.Client, port: int, first: int, now: int) -> None:
     events = [
         {
             "specversion": "1.0",
@@ -185,18 +181,6 @@ def _post(port: int, first: int, now: int) -> None:
         for number in range(first, first + _POSTED)
     ]
     events.append({"id": "no envelope"})
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/events",
-        json.dumps(events).encode(),
-        {"content-type": "application/cloudevents-batch+json"},
-    )
-    give_up = time.monotonic() + _TAKEN_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                assert json.load(answer)["accepted"] == _POSTED
-                return
-        except urllib.error.HTTPError as error:  # the log was slow: the same ids, once more
-            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > give_up:
-                raise
-        time.sleep(0.5)
+    url, kind = f"http://127.0.0.1:{port}/v1/events", "application/cloudevents-batch+json"
+    answer = once_there(lambda: client.post(url, json=events, headers={"content-type": kind}))
+    assert answer.json()["accepted"] == _POSTED

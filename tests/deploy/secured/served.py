@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import httpx
@@ -17,6 +17,7 @@ from tests.deploy.secured.deployment import PREFIX, Secured, environment
 from tests.projections.api import world
 from tests.projections.api.process import api
 from tests.projections.delivery.processes import Place, Receiver, receiver, until
+from tests.projections.web.problems import once_there
 from tests.system.pipeline import Pipeline
 
 SERVED: Final = "served"
@@ -27,7 +28,6 @@ _OLD: Final = 3_600 * SECOND
 _OK: Final = {"status": 204}
 _BROKEN: Final = {"status": 500}
 _GONE: Final = {"status": 410}
-_PATIENCE: Final = 120.0
 
 
 def serve(secured: Secured) -> None:
@@ -107,19 +107,11 @@ def _hold(client: httpx.Client) -> None:
 
 
 def _posted(client: httpx.Client, path: str, body: object = None) -> httpx.Response:
-    return _once_there(lambda: client.post(path, json=body))
-
-
-def _once_there(ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """503 says to ask again: a fold of a busy machine is not there yet."""
-    give_up = time.monotonic() + _PATIENCE
-    while (answer := ask()).status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        assert time.monotonic() < give_up, answer.text
-    return answer
+    return once_there(lambda: client.post(path, json=body))
 
 
 def _get(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:
-    answer = _once_there(lambda: client.get(path, params=query))
+    answer = once_there(lambda: client.get(path, params=query))
     assert answer.status_code == httpx.codes.OK, (path, answer.text)
     found: dict[str, Any] = answer.json()
     return found

@@ -1,10 +1,15 @@
-"""What every problem is, whichever service answers with it."""
+"""What every problem is, whichever service answers with it, and what is to be done after 503."""
 
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 import httpx
 
 from projections.web.problem import CONTENT_TYPE
+
+_PATIENCE_SECONDS: Final = 120.0
+_AGAIN_SECONDS: Final = 0.1
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
@@ -14,3 +19,12 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     told: dict[str, Any] = answer.json()
     assert told["status"] == status
     return told
+
+
+def once_there(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer, asked again while it is 503, as that says: on a busy machine a part is late."""
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while (answer := ask()).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        assert time.monotonic() < give_up, answer.text
+        time.sleep(_AGAIN_SECONDS)
+    return answer
