@@ -108,6 +108,7 @@ class Business:
                 made.append(self._command("top_up_failed", number, request="wallet-1"))
             else:
                 made.append(self._grant(number, "answer", "40", request="wallet-1"))
+            made.append(self._command("top_up_failed", number, request="absent"))
         return made
 
     def holds(self) -> list[Document]:
