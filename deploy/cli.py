@@ -22,7 +22,7 @@ from deploy.reading import command as reading
 from deploy.simulate import command as simulate
 from deploy.webhooks import command as webhooks
 from deploy.workers import WORKERS, run_worker
-from projections.logs import log_as, log_plainly
+from projections.logs import log_as, log_plainly, say_failure
 from schemas.errors import DrawdownError
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def main() -> None:
     try:
         app()
     except DrawdownError as error:
-        typer.echo(f"drawdown: {error}", err=True)
+        say_failure(error)
         sys.exit(error.exit_code)
 
 

@@ -23,7 +23,7 @@ def create_topics(kafka: Kafka, topic_prefix: str, partitions: int, replication:
     client. LogUnavailable when nobody answers.
     """
     heard = Heard()
-    admin = AdminClient({**kafka_client(kafka, heard), "log_level": 3})
+    admin = AdminClient(kafka_client(kafka, heard))
     existing = ask_topics(admin, heard, kafka, _TIMEOUT_SECONDS)
     missing = []
     for topic in TOPICS:

@@ -65,7 +65,6 @@ class ConfirmingProducer:
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 2 * most_pending,
                 "message.max.bytes": MAX_RECORD_BYTES,
-                "log_level": 0,
                 **configuration,
             }
         )

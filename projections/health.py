@@ -66,6 +66,7 @@ class WorkerStatus:
 
     def waiting(self, cause: str | None) -> None:
         """The worker waits for a server, or (None) no longer does."""
+        say_wait(self.waiting_for, cause)
         self.waiting_for = cause
 
     def describe(self) -> dict[str, object]:
@@ -80,6 +81,14 @@ class WorkerStatus:
             "lag_records": self.lag_records,
             "positions": {str(number): at for number, at in sorted(self.positions.items())},
         }
+
+
+def say_wait(before: str | None, cause: str | None) -> None:
+    """Log when a wait for a server begins, and when it ends; `before` is what was waited for."""
+    if before is None and cause is not None:
+        logger.warning("waiting: %s", cause)
+    elif before is not None and cause is None:
+        logger.info("waits no longer")
 
 
 class _Server(ThreadingHTTPServer):

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import Final
 
+from schemas.errors import DrawdownError
+
 OURS: Final = "drawdown"
 """The logger of every module here."""
 
@@ -29,6 +31,11 @@ def log_as(name: str) -> None:
 def log_plainly() -> None:
     """Log as a command that a person has typed: warnings and worse, nothing but their words."""
     _log_in(logging.Formatter("%(message)s"))
+
+
+def say_failure(error: DrawdownError) -> None:
+    """The last words of a process or a command, in its form."""
+    logging.getLogger(OURS).error("drawdown: %s", error)
 
 
 def _log_in(form: logging.Formatter) -> None:

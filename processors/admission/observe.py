@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from projections.health import say_wait
+
 
 @dataclass
 class Status:
@@ -18,6 +20,11 @@ class Status:
     last_progress: float = 0.0
     partitions: tuple[int, ...] = ()
     lag: dict[int, int] = field(default_factory=dict)
+
+    def waiting(self, cause: str | None) -> None:
+        """The worker waits for a server, or (None) no longer does."""
+        say_wait(self.waiting_for, cause)
+        self.waiting_for = cause
 
 
 class Observer(Protocol):

@@ -39,12 +39,12 @@ class Patience:
             try:
                 result = call()
             except (StoreUnavailable, LogUnavailable) as error:
-                self._status.waiting_for = str(error)
+                self._status.waiting(str(error))
                 failed(error)
                 if self._stopping():
                     raise Stopped from error
                 self._pause(wait)
                 wait = min(wait * 2, MOST_WAIT)
             else:
-                self._status.waiting_for = None
+                self._status.waiting(None)
                 return result

@@ -86,17 +86,17 @@ def run_admission(
     watch_progress(status, _Measure(settings, worker.status, status, claims), progress_seconds)
     watch_memory(redis_client(settings.redis), claims, worker.status, STAGE)
     try:
-        _check(settings)
+        _check(settings, worker.status)
         worker.run()
     except BaseException as error:  # noqa: BLE001 - a bug ends the process too, with its trace
         end(error)
     server.shutdown()
 
 
-def _check(settings: AdmissionSettings) -> None:
+def _check(settings: AdmissionSettings, status: Status) -> None:
     """Find what no waiting mends, before the worker waits. Raises ConfigurationError."""
     check_kafka(settings.kafka, settings.group)
-    client, patience = redis_client(settings.redis), Patience()
+    client, patience = redis_client(settings.redis), Patience(waiting=status.waiting)
     patience.run(lambda: check_eviction(client))
     try:
         partitions = Log(settings.kafka, settings.topic_prefix).partitions(USAGE.name)

@@ -127,11 +127,11 @@ class AdmissionWorker:
                 self._round(answered, ends)
             self._report()
         except LogUnavailable as error:
-            self.status.waiting_for = str(error)
+            self.status.waiting(str(error))
             failed(error)
             self._outbox.poll(LEAST_WAIT)
         else:
-            self.status.waiting_for = None
+            self.status.waiting(None)
         self._tick()
 
     def _until_due(self) -> float:

@@ -185,7 +185,6 @@ class Refusals:
                 "auto.offset.reset": "error",
                 "fetch.wait.max.ms": 50,
                 "fetch.message.max.bytes": MAX_RECORD_BYTES,
-                "log_level": 0,
             }
         )
 

@@ -224,5 +224,4 @@ def _group(settings: DeliverySettings) -> dict[str, str | int | float | bool]:
         "auto.offset.reset": "error",
         "fetch.message.max.bytes": MAX_RECORD_BYTES,
         "check.crcs": True,
-        "log_level": 3,
     }

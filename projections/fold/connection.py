@@ -39,7 +39,9 @@ class MetadataClient(Protocol):
 def kafka_client(kafka: Kafka, heard: Heard | None = None) -> dict[str, Any]:
     """What every client of confluent-kafka is told.
 
-    The errors that it meets are counted; `heard` keeps why it is refused.
+    The errors that it meets are counted and logged; `heard` keeps why it is refused. librdkafka's
+    own log is silent: it tells the same once more, 20 times a second while a broker is away, and in
+    another form than `projections.logs`.
     """
 
     def met(error: KafkaError) -> None:
@@ -47,7 +49,7 @@ def kafka_client(kafka: Kafka, heard: Heard | None = None) -> dict[str, Any]:
         if heard is not None:
             heard(error)
 
-    told = {"socket.timeout.ms": int(ANSWER_SECONDS * 1000), "error_cb": met}
+    told = {"socket.timeout.ms": int(ANSWER_SECONDS * 1000), "error_cb": met, "log_level": 0}
     return {**kafka_access(kafka).options(), **told}
 
 
@@ -82,7 +84,7 @@ def check_kafka(kafka: Kafka, group: str) -> None:
     if kafka_access(kafka).security == "plaintext":
         return
     heard = Heard()
-    admin = AdminClient({**kafka_client(kafka, heard), "log_level": 0})
+    admin = AdminClient(kafka_client(kafka, heard))
     try:
         ask_topics(admin, heard, kafka, ANSWER_SECONDS)
         admin.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group].result()

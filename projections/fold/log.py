@@ -51,7 +51,7 @@ class Log:
     def __init__(self, kafka: Kafka, topic_prefix: str = "") -> None:
         self._kafka, self._prefix = kafka, topic_prefix
         self._heard = Heard()
-        self._admin = AdminClient({**kafka_client(kafka, self._heard), "log_level": 3})
+        self._admin = AdminClient(kafka_client(kafka, self._heard))
 
     def name(self, topic: str) -> str:
         """The topic's name in this deployment."""
@@ -209,7 +209,6 @@ class Log:
                 "auto.offset.reset": "error",
                 "fetch.message.max.bytes": MAX_RECORD_BYTES,
                 "check.crcs": True,
-                "log_level": 2,  # closed while it connects is no error
                 **(more or {}),
             }
         )

@@ -5,6 +5,9 @@ knows no stage, can count too. Commands, which nobody scrapes, count nothing.
 """
 
 import logging
+import math
+import time
+from dataclasses import dataclass, field
 from typing import Final
 
 from confluent_kafka import KafkaError
@@ -14,6 +17,8 @@ from projections import metrics
 from schemas.errors import LogUnavailable
 
 logger = logging.getLogger("drawdown")
+_QUIET_SECONDS: Final = 30.0
+"""A client away from its broker tells of it 20 times a second: one line of a kind has to do."""
 
 _REDIS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (redis_errors.BusyLoadingError, "loading"),
@@ -34,8 +39,29 @@ _KAFKA: Final = {
 }
 
 
+@dataclass(slots=True)
+class Repeats:
+    """What keeps happening, by its kind: when it was told last, and how often it was not since."""
+
+    seconds: float
+    _told: dict[int, tuple[float, int]] = field(default_factory=dict)
+
+    def kept_back(self, kind: int, now: float) -> int | None:
+        """None to keep this one back too; else how many were, since one of its kind was told.
+
+        `now` is in seconds, of a clock that never goes back.
+        """
+        told, count = self._told.get(kind, (-math.inf, 0))
+        if now < told + self.seconds:
+            self._told[kind] = told, count + 1
+            return None
+        self._told[kind] = now, 0
+        return count
+
+
 class _Process:
     stage: str | None = None
+    repeats = Repeats(_QUIET_SECONDS)
 
 
 def count_as(stage: str) -> None:
@@ -61,7 +87,10 @@ def redis_reason(error: BaseException) -> str:
 
 def kafka_met(error: KafkaError) -> None:
     """A client's `error_cb`: it told of an error by itself, and goes on."""
-    logger.warning("Kafka client: %s", error)
+    kept_back = _Process.repeats.kept_back(error.code(), time.monotonic())
+    if kept_back is not None:
+        more = f"; {kept_back} more of its kind since the last line" if kept_back else ""
+        logger.warning("Kafka client: %s%s", error.str(), more)
     if _Process.stage is not None:
         metrics.KAFKA_ERRORS.labels(_Process.stage, kafka_reason(error)).inc()
 

@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,7 @@ def answered_to(port: int, asked: bytes) -> bytes:
 
 @contextmanager
 def running(command: tuple[str, ...], given: dict[str, str], log: Path) -> Iterator[int]:
-    """The process once it is ready, and the port where it says so."""
+    """The process, and the port where it says whether it is ready."""
     port = free_port()
     ports = {"DRAWDOWN_GATEWAY_PORT", "DRAWDOWN_API_PORT", "DRAWDOWN_HEALTH_PORT"}
     environment = {**os.environ, **given, **dict.fromkeys(ports, str(port))}
@@ -81,10 +82,19 @@ def running(command: tuple[str, ...], given: dict[str, str], log: Path) -> Itera
         ) as process,
     ):
         try:
-            until(lambda: ready(port), "it is ready")
             yield port
         finally:
             process.terminate()
+
+
+def lines_of(command: tuple[str, ...], log: Path) -> list[re.Match[str]]:
+    """Each line, of which none has another form or another name."""
+    lines = [(_LINE.fullmatch(line), line) for line in log.read_text().splitlines()]
+    assert [line for found, line in lines if found is None] == []
+    told = [found for found, _ in lines if found is not None]
+    assert told, "it says nothing"
+    assert {found["name"] for found in told} == {command[-1]}
+    return told
 
 
 @pytest.mark.parametrize("command", PROCESSES, ids=" ".join)
@@ -94,14 +104,32 @@ def test_every_line_says_when_and_who(
     """And the first is INFO; what anybody may ask adds none."""
     log = tmp_path / "log"
     with running(command, given, log) as port:
+        until(lambda: ready(port), "it is ready")
         httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=_PATIENCE)
         answered_to(port, b"\x16\x03\x01 no HTTP at all\r\n\r\n")
-    lines = [(_LINE.fullmatch(line), line) for line in log.read_text().splitlines()]
-    assert lines, "it says nothing"
-    assert [line for found, line in lines if found is None] == []
-    assert {found["name"] for found, _ in lines if found} == {command[-1]}
-    assert not [line for _, line in lines if "HTTP request" in line]
-    first = lines[0][0]
-    assert first is not None
-    assert first["level"] == "INFO"
-    assert first["said"].startswith(PROCESSES[command])
+    told = lines_of(command, log)
+    assert not [found[0] for found in told if "HTTP request" in found["said"]]
+    assert told[0]["level"] == "INFO"
+    assert told[0]["said"].startswith(PROCESSES[command])
+
+
+@pytest.mark.parametrize("command", PROCESSES, ids=" ".join)
+def test_a_broker_that_is_away_is_told_in_a_few_lines_of_the_same_form(
+    command: tuple[str, ...], given: dict[str, str], tmp_path: Path
+) -> None:
+    """Librdkafka itself tells of it in a form of its own, 20 times a second."""
+    log = tmp_path / "log"
+    nobody = {**given, "DRAWDOWN_KAFKA": f"127.0.0.1:{free_port()}"}
+    with running(command, nobody, log):
+        until(lambda: "Kafka client: " in log.read_text(), "it says so")
+        time.sleep(1)
+    told = [found["said"] for found in lines_of(command, log)]
+    assert len([said for said in told if "Kafka client: " in said]) <= 5, told
+
+
+def test_so_are_the_last_words(given: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running(("exporter",), {**given, "DRAWDOWN_TOPIC_PREFIX": "absent."}, log):
+        until(lambda: "drawdown topics" in log.read_text(), "it says what is missing")
+    last = lines_of(("exporter",), log)[-1]
+    assert (last["level"], last["said"][:10]) == ("ERROR", "drawdown: ")

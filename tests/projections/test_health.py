@@ -12,8 +12,10 @@ import urllib.request
 
 import pytest
 
+from processors.admission.observe import Status
 from projections import health
 from projections.health import WorkerStatus, serve_health
+from projections.logs import OURS
 from schemas.errors import ProgressError
 
 _WATCHED = """
@@ -120,6 +122,17 @@ def test_health_pages_tell_the_status() -> None:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize("status", [WorkerStatus("rating"), Status()], ids=["fold", "admission"])
+def test_a_wait_is_told_when_it_begins_and_when_it_ends(
+    status: WorkerStatus | Status, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", OURS):
+        for cause in (None, "Redis is away", "Redis is loading", None, None):
+            status.waiting(cause)
+            assert status.waiting_for == cause
+    assert caplog.messages == ["waiting: Redis is away", "waits no longer"]
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metr", b"GET /metrics HTTP/1.0\r\n\r\n"])

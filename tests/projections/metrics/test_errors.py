@@ -84,6 +84,30 @@ def test_a_client_without_a_broker_counts_what_it_meets() -> None:
     assert count("kafka", "transport") > before
 
 
+def test_of_what_keeps_happening_one_line_of_a_kind_is_told_in_a_while() -> None:
+    repeats = errors.Repeats(30)
+    assert repeats.kept_back(1, 5) == 0
+    assert [repeats.kept_back(1, 5 + seconds) for seconds in (0, 1, 29)] == [None] * 3
+    assert repeats.kept_back(2, 6) == 0
+    assert repeats.kept_back(1, 35) == 3
+    assert repeats.kept_back(1, 36) is None
+    assert repeats.kept_back(1, 65) == 1
+
+
+def test_how_many_were_not_told_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repeats = errors.Repeats(1e9)
+    monkeypatch.setattr(errors._Process, "repeats", repeats)
+    away = KafkaError(KafkaError._TRANSPORT, "it is away")
+    for _ in range(3):
+        errors.kafka_met(away)
+    repeats.seconds = 0
+    errors.kafka_met(away)
+    more = "; 2 more of its kind since the last line"
+    assert caplog.messages == ["Kafka client: it is away", f"Kafka client: it is away{more}"]
+
+
 def test_a_log_that_does_not_answer_is_unavailable() -> None:
     before = count("kafka", "unavailable")
     errors.failed(LogUnavailable("silence"))
