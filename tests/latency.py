@@ -27,7 +27,7 @@ from typing import Final, Self, cast
 
 import polars as pl
 import redis
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from deploy.settings import Settings
 from projections.balances.postings import OF_LINE, ORDINAL_BITS
@@ -44,7 +44,7 @@ _DIGITS: Final = 16
 _POLL_SECONDS: Final = 0.02
 _TELL_SECONDS: Final = 1.0
 _READY_SECONDS: Final = 30.0
-_QUIET_SECONDS: Final = 2.0
+_ASK_SECONDS: Final = 5.0
 _DRAIN_SECONDS: Final = 30.0
 _PLACE: Final = ("journal_offset", "row")
 
@@ -133,7 +133,7 @@ class LatencyProbe:
     def __exit__(self, *_: object) -> None:
         """Wait for what is on its way, at most `_DRAIN_SECONDS`, and take it."""
         self._stop.set()
-        give_up = time.monotonic() + _DRAIN_SECONDS + _QUIET_SECONDS
+        give_up = time.monotonic() + _DRAIN_SECONDS + _ASK_SECONDS
         while self._process.is_alive() and time.monotonic() < give_up:
             self.take()
             self._process.join(_POLL_SECONDS)
@@ -150,8 +150,12 @@ class LatencyProbe:
 
 @dataclass(slots=True)
 class _Partition:
-    """One partition's ledger frames that are not in the balances yet: (upto, instants)."""
+    """One partition's ledger frames that are not in the balances yet: (upto, instants).
 
+    All records before `next` have been read.
+    """
+
+    next: int = 0
     reader: OutputReader = field(default_factory=lambda: OutputReader(decode_ledger))
     waiting: deque[tuple[Vector, pl.Series]] = field(default_factory=deque)
     last: tuple[int, int] = (-1, -1)
@@ -179,31 +183,48 @@ class _Partition:
 
 
 def _measure(settings: Settings, source: str, told: "Queue[Counts]", stop: Event) -> None:
-    """The probe's process: until `stop`, and then until nothing comes and nothing waits."""
+    """The probe's process: until `stop`, and then until all that is there by then is counted."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever opened the probe says when it ends
     partitions = [_Partition() for _ in range(settings.partitions)]
     consumer, client = _consumer(settings), redis_client(settings.redis_url)
     told.put({})
     counts: Counter[tuple[int, int]] = Counter()
-    tell_at = quiet_since = time.monotonic()
+    tell_at = time.monotonic()
     give_up: float | None = None
+    ends: list[int] | None = None
     while True:
         for message in consumer.consume(1_000, timeout=_POLL_SECONDS):
             if message.error() is None:  # librdkafka reconnects by itself
-                partitions[message.partition() or 0].read(message.value() or b"", source)
+                partition = partitions[message.partition() or 0]
+                partition.read(message.value() or b"", source)
+                partition.next = (message.offset() or 0) + 1
         _settle(settings, client, partitions, counts)
         now = time.monotonic()
-        if any(partition.waiting for partition in partitions):
-            quiet_since = now
         if now - tell_at >= _TELL_SECONDS:
             told.put(dict(counts))
             tell_at = now
             counts.clear()
         if stop.is_set():
             give_up = give_up or now + _DRAIN_SECONDS
-            if now - quiet_since > _QUIET_SECONDS or now > give_up:
+            ends = ends or _ends(settings, consumer)
+            if now > give_up or _is_counted(partitions, ends):
                 told.put(dict(counts))
                 return
+
+
+def _is_counted(partitions: list[_Partition], ends: list[int] | None) -> bool:
+    if ends is None or any(partition.waiting for partition in partitions):
+        return False
+    return all(each.next >= end for each, end in zip(partitions, ends, strict=True))
+
+
+def _ends(settings: Settings, consumer: Consumer) -> list[int] | None:
+    """Where each partition of the ledger ends; None while the broker is away."""
+    try:
+        found = [consumer.get_watermark_offsets(each, _ASK_SECONDS) for each in _places(settings)]
+    except KafkaException:
+        return None
+    return [each[1] for each in found] if all(found) else None
 
 
 def _settle(
@@ -246,6 +267,11 @@ def _consumer(settings: Settings) -> Consumer:
             "log_level": 0,
         }
     )
-    name = settings.topic_prefix + LEDGER.name
-    consumer.assign([TopicPartition(name, number, 0) for number in range(settings.partitions)])
+    consumer.assign(_places(settings))
     return consumer
+
+
+def _places(settings: Settings) -> list[TopicPartition]:
+    """Where each partition of the ledger begins."""
+    name = settings.topic_prefix + LEDGER.name
+    return [TopicPartition(name, number, 0) for number in range(settings.partitions)]
