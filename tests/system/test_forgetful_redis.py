@@ -46,7 +46,8 @@ def forgetful(tmp_path: Path) -> Iterator[tuple[RedisServer, str]]:
     users.write_text(f"user default off\nuser all on >{password} ~* &* +@all\n")
     server = RedisServer(binary, tmp_path / "redis", log=tmp_path / "redis.log", persistent=True)
     server.process.command = [*server.process.command, "--aclfile", str(users)]
-    server.process.ready = lambda: answers(server.port, b"PING\r\n", b"-NOAUTH")
+    asked = f"AUTH all {password}\r\nPING\r\n".encode()  # refused as long as it loads its file
+    server.process.ready = lambda: answers(server.port, asked, b"+OK\r\n+PONG")
     with server:
         yield server, f"redis://all:{password}@{LOOPBACK}:{server.port}/0"
 
