@@ -32,22 +32,29 @@ if operation == 'take' then
 end
 
 if operation == 'claim' then
-  -- KEYS: 1 disabled, 2 waiting, 3 kept; ARGV: 2 subscription, 3 now, 4 leased until, 5 how many at most
-  -- Gives when the next is due (empty: none waits), then the deliveries.
-  if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 then return {''} end
-  local found = {''}
-  for place, alert in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[3], 'LIMIT', 0, ARGV[5])) do
-    local delivery = redis.call('HGET', KEYS[3], alert)
+  -- KEYS: 1 disabled, 2 enabled, 3 waiting, 4 kept; ARGV: 2 subscription, 3 now, 4 leased until, 5 how many at most
+  -- Gives when the next is due (empty: none waits), what stands for the last enabling, then the deliveries.
+  local found = {'', redis.call('HGET', KEYS[2], ARGV[2]) or ''}
+  if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 then return found end
+  for place, alert in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[3], 'LIMIT', 0, ARGV[5])) do
+    local delivery = redis.call('HGET', KEYS[4], alert)
     if delivery then
-      redis.call('ZADD', KEYS[2], string.format('%.0f', ARGV[4] + place - 1), alert)  -- in order again
+      redis.call('ZADD', KEYS[3], string.format('%.0f', ARGV[4] + place - 1), alert)  -- in order again
       found[#found + 1] = delivery
     else
-      redis.call('ZREM', KEYS[2], alert)
+      redis.call('ZREM', KEYS[3], alert)
     end
   end
-  local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+  local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
   if first[2] then found[1] = first[2] end
   return found
+end
+
+if operation == 'disable' then
+  -- KEYS: 1 disabled, 2 enabled; ARGV: 2 subscription, 3 since when and why, 4 what stood for the last enabling
+  -- Gives whether it is disabled by this: not where it was enabled since, or is disabled already.
+  if (redis.call('HGET', KEYS[2], ARGV[2]) or '') ~= ARGV[4] then return 0 end
+  return redis.call('HSETNX', KEYS[1], ARGV[2], ARGV[3])
 end
 
 if operation == 'again' then

@@ -62,6 +62,17 @@ def clock() -> int:
     return time.time_ns() // 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One that was made: what it brought, at an instant. `enabled` is as it was claimed."""
+
+    delivery: Delivery
+    enabled: str
+    answer: Answer
+    verdict: Verdict
+    at: int
+
+
 class Pump:
     """Runs until `find` gives no subscription; then waits for what is under way.
 
@@ -74,7 +85,7 @@ class Pump:
         self._identity, self._find, self._tools = identity, find, tools
         self._changed = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
-        self._held_until = 0
+        self._held_until = self._in_doubt = 0
 
     def wake(self) -> None:
         """There may be something new."""
@@ -95,14 +106,14 @@ class Pump:
         """Start attempts where there are free places; gives the seconds until it may be again."""
         settings, now = self._tools.settings, clock()
         free = settings.concurrency - len(self._under_way)
-        if free <= 0 or now < self._held_until:
+        if free <= 0 or self._in_doubt or now < self._held_until:
             return _LOOK_SECONDS
         lease = settings.timeout_seconds * SECOND + _LEASE_MARGIN
         claimed = await self._tools.run(
             lambda: self._tools.store.claim(self._identity, now, lease, free)
         )
         for delivery in claimed.deliveries:
-            task = group.create_task(self._deliver(subscription, delivery))
+            task = group.create_task(self._deliver(subscription, delivery, claimed.enabled))
             self._under_way.add(task)
             task.add_done_callback(self._ended)
         if claimed.next_due is None:
@@ -113,7 +124,7 @@ class Pump:
         self._under_way.discard(task)
         self._changed.set()
 
-    async def _deliver(self, subscription: Subscription, delivery: Delivery) -> None:
+    async def _deliver(self, subscription: Subscription, delivery: Delivery, enabled: str) -> None:
         if not _matches(subscription, delivery):
             await self._leave(delivery)
             return
@@ -125,9 +136,14 @@ class Pump:
         verdict = judge(answer, made.made, now, tools.settings.delays, _draw.randrange)
         WEBHOOKS.labels(verdict.kind.value).inc()
         self._held_until = max(self._held_until, verdict.hold)
-        await tools.run(lambda: self._keep(made, answer, verdict, now))
-        if verdict.kind is Kind.GONE:
-            await self._gone(subscription)
+        attempt = _Attempt(made, enabled, answer, verdict, now)
+        if verdict.kind is not Kind.GONE:
+            await tools.run(lambda: self._keep(attempt))
+            return
+        self._in_doubt += 1
+        await tools.run(lambda: self._keep(attempt))
+        await self._gone(subscription, enabled)
+        self._in_doubt -= 1
 
     async def _leave(self, delivery: Delivery) -> None:
         """Settle, unsent, what was taken for other filters, or for another one of this name.
@@ -145,18 +161,18 @@ class Pump:
         WEBHOOKS.labels("unwanted").inc()
         logger.info("%s: alert %s is not sent: its filters do not want it", name, alert)
 
-    async def _gone(self, asked: Subscription) -> None:
+    async def _gone(self, asked: Subscription, enabled: str) -> None:
         """Disable it, if it is still the one that was asked once its file was read again."""
         await asyncio.sleep(IN_FORCE_SECONDS)
-        present, name, now = self._find(), self._identity, clock()
+        present, now = self._find(), clock()
         if present is None or present.receiver != asked.receiver:
             return
-        await self._tools.run(lambda: self._tools.store.disable(name, "410 Gone", now))
-        logger.warning("%s is disabled: its receiver answered 410 Gone", name)
+        await self._tools.run(lambda: self._disable("410 Gone", now, enabled))
 
-    def _keep(self, delivery: Delivery, answer: Answer, verdict: Verdict, now: int) -> None:
-        """What came of an attempt, in the store; runs in a thread."""
-        store, name = self._tools.store, self._identity
+    def _keep(self, attempt: _Attempt) -> None:
+        """What came of it, in the store; runs in a thread."""
+        store, name, told = self._tools.store, self._identity, attempt.answer.told
+        delivery, verdict, now = attempt.delivery, attempt.verdict, attempt.at
         match verdict.kind:
             case Kind.DELIVERED:
                 WEBHOOK_DELIVERY_SECONDS.labels(STAGE).observe(
@@ -164,25 +180,23 @@ class Pump:
                 )
                 store.settle(name, delivery.alert, now, delivered=True)
             case Kind.DEAD:
-                letter = DeadLetter(name, delivery, "exhausted", now, answer.told)
+                letter = DeadLetter(name, delivery, "exhausted", now, told)
                 write_dead(self._tools.outbox, [letter])
                 store.settle(name, delivery.alert, now, delivered=False)
-                logger.warning(
-                    "%s: alert %s is a dead letter: %s", name, delivery.alert, answer.told
-                )
+                logger.warning("%s: alert %s is a dead letter: %s", name, delivery.alert, told)
             case Kind.GONE:
                 store.again(name, delivery, verdict.due, now)
             case Kind.RETRY:
-                self._again(delivery, answer, verdict, now)
+                since = store.again(name, delivery, verdict.due, now)
+                logger.info("%s: attempt %d failed: %s", name, delivery.made, told)
+                if since is not None and now - since >= self._tools.settings.disable_after:
+                    why = f"nothing but failures since {format_instant(since)}"
+                    self._disable(why, now, attempt.enabled)
 
-    def _again(self, delivery: Delivery, answer: Answer, verdict: Verdict, now: int) -> None:
-        store, name = self._tools.store, self._identity
-        since = store.again(name, delivery, verdict.due, now)
-        logger.info("%s: attempt %d failed: %s", name, delivery.made, answer.told)
-        if since is not None and now - since >= self._tools.settings.disable_after:
-            why = f"nothing but failures since {format_instant(since)}"
-            store.disable(name, why, now)
-            logger.warning("%s is disabled: %s", name, why)
+    def _disable(self, why: str, now: int, enabled: str) -> None:
+        """Unless it was enabled since, by who knows of what its receiver answered before."""
+        if self._tools.store.disable(self._identity, why, now, enabled):
+            logger.warning("%s is disabled: %s", self._identity, why)
 
 
 def _matches(subscription: Subscription, delivery: Delivery) -> bool:

@@ -10,6 +10,7 @@ A delivery is claimed for a while (a lease) by whoever attempts it; if that proc
 again. All keys share one hash slot: alerts are few beside usage.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -34,10 +35,14 @@ _decoder: Final = msgspec.msgpack.Decoder(Delivery)
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What is to be attempted now, and when the next is due (None: nothing waits)."""
+    """What is to be attempted now, and when the next is due (None: nothing waits).
+
+    `enabled` stands for the last time that the subscription was enabled again.
+    """
 
     deliveries: list[Delivery]
     next_due: int | None
+    enabled: str = ""
 
 
 class DeliveryStore:
@@ -50,6 +55,7 @@ class DeliveryStore:
         self._positions = f"{self._base}:positions"
         self._failing = f"{self._base}:failing"
         self._disabled = f"{self._base}:disabled"
+        self._enabled = f"{self._base}:enabled"
         self._skipped = f"{self._base}:skipped"
 
     def position(self, partition: int) -> Position | None:
@@ -104,8 +110,10 @@ class DeliveryStore:
         """
         waiting, kept, _ = self._keys(subscription)
         arguments = ["claim", subscription, now, now + lease, most]
-        first, *found = self._call([self._disabled, waiting, kept], arguments)
-        return Claimed([_decoder.decode(each) for each in found], int(first) if first else None)
+        keys = [self._disabled, self._enabled, waiting, kept]
+        first, enabled, *found = self._call(keys, arguments)
+        deliveries = [_decoder.decode(each) for each in found]
+        return Claimed(deliveries, int(first) if first else None, enabled.decode())
 
     def again(self, subscription: str, delivery: Delivery, due: int, now: int) -> int | None:
         """Keep what an attempt made of it; gives since when the subscription has been failing.
@@ -144,10 +152,15 @@ class DeliveryStore:
 
         return dict(zip(subscriptions, self._patience.run(read), strict=True))
 
-    def disable(self, subscription: str, why: str, now: int) -> None:
-        """Send nothing more there; the first reason stays."""
-        key, told = self._disabled, msgspec.json.encode(Stopped(now, why))
-        self._patience.run(lambda: self._client.hsetnx(key, subscription, told))
+    def disable(self, subscription: str, why: str, now: int, enabled: str) -> bool:
+        """Send nothing more there; the first reason stays. Gives whether this one does.
+
+        It does not where the subscription was enabled since it was `enabled` as it was claimed:
+        what its receiver answered before counts no more.
+        """
+        told = msgspec.json.encode(Stopped(now, why))
+        keys = [self._disabled, self._enabled]
+        return bool(self._call(keys, ["disable", subscription, told, enabled]))
 
     def disabled(self) -> dict[str, Stopped]:
         """What is disabled by what its receivers answered."""
@@ -192,16 +205,24 @@ class DeliveryStore:
             with self._client.pipeline(transaction=True) as pipe:
                 pipe.hdel(self._disabled, subscription)
                 pipe.hdel(self._failing, subscription)
+                pipe.hset(self._enabled, subscription, secrets.token_hex(8))
                 pipe.execute()
 
         self._patience.run(write)
 
     def forget(self, subscription: str) -> None:
         """Drop all that is known of a subscription."""
-        self.enable(subscription)
-        self.take_skipped(subscription)
-        keys = self._keys(subscription)
-        self._patience.run(lambda: self._client.delete(*keys))
+        keys, by_name = self._keys(subscription), (self._disabled, self._failing, self._enabled)
+
+        def write() -> None:
+            with self._client.pipeline(transaction=True) as pipe:
+                for key in by_name:
+                    pipe.hdel(key, subscription)
+                pipe.zrem(self._skipped, subscription)
+                pipe.delete(*keys)
+                pipe.execute()
+
+        self._patience.run(write)
 
     def forget_positions(self) -> None:
         """Begin again at the start of the log; what is remembered as settled is not sent again."""

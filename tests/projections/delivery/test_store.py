@@ -85,14 +85,25 @@ def test_a_retry_waits_until_it_is_due_and_remembers_its_attempts(store: Deliver
 
 def test_nothing_is_claimed_while_it_is_disabled(store: DeliveryStore) -> None:
     store.replay("crm", [delivery("a")], NOW)
-    store.disable("crm", "410 Gone", NOW)
-    store.disable("crm", "later", NOW + 9)
+    assert store.disable("crm", "410 Gone", NOW, "")
+    assert not store.disable("crm", "later", NOW + 9, "")
     assert {name: (each.at, each.why) for name, each in store.disabled().items()} == {
         "crm": (NOW, "410 Gone")
     }
     assert store.claim("crm", NOW, LEASE, 1) == Claimed([], None)
     store.enable("crm")
     assert store.claim("crm", NOW, LEASE, 1).deliveries == [delivery("a")]
+
+
+def test_what_was_claimed_before_it_was_enabled_does_not_disable_it(store: DeliveryStore) -> None:
+    before = store.claim("crm", NOW, LEASE, 1).enabled
+    assert store.disable("crm", "410 Gone", NOW, before)
+    store.enable("crm")
+    assert not store.disable("crm", "410 Gone", NOW, before)
+    assert store.disabled() == {}
+    since = store.claim("crm", NOW, LEASE, 1).enabled
+    store.enable("other")
+    assert store.disable("crm", "410 Gone", NOW, since)
 
 
 def test_what_was_skipped_is_remembered_until_it_is_told(store: DeliveryStore) -> None:
@@ -122,9 +133,11 @@ def test_what_is_remembered_is_bounded_and_the_oldest_goes(
 def test_nothing_is_left_of_one_that_is_forgotten(store: DeliveryStore) -> None:
     store.replay("crm", [delivery("a")], NOW)
     store.settle("crm", "b", NOW, delivered=True)
-    store.disable("crm", "410 Gone", NOW)
+    store.enable("crm")
+    store.disable("crm", "410 Gone", NOW, store.claim("crm", NOW, LEASE, 0).enabled)
     store.skip({"crm": NOW})
     store.forget("crm")
+    assert store.claim("crm", NOW, LEASE, 1) == Claimed([], None)
     assert store.waiting(["crm"]) == {"crm": 0}
     assert store.disabled() == {}
     assert store.skipped() == {}

@@ -231,6 +231,24 @@ def test_410_of_one_that_was_removed_disables_no_other_of_its_name(
     assert "410 Gone" not in place.command("subscriptions", "list")
 
 
+def test_410_to_what_was_sent_before_it_was_enabled_disables_it_no_more(
+    place: Place, to: Receiver
+) -> None:
+    """Two requests are under way, and the second is answered once the subscription is enabled."""
+    place.subscribe(to, "crm")
+    to.plan("/crm", {"status": 410, "after": "both"}, {"status": 410, "after": "enabled"}, OK)
+    both = ids(alert(1), alert(2))
+    with place.with_settings(**PATIENT).dispatcher():
+        place.write(alert(1), alert(2))
+        until(lambda: attempted(to) == both, "both are asked")
+        (to.folder / "both").touch()
+        until(lambda: "410 Gone" in place.command("subscriptions", "list"), "it is disabled")
+        place.command("subscriptions", "enable", "crm")
+        (to.folder / "enabled").touch()
+        until(lambda: to.accepted("/crm") == both, "what waited")
+        assert "410 Gone" not in place.command("subscriptions", "list")
+
+
 def test_what_comes_while_it_is_enabled_is_sent_or_told(place: Place, to: Receiver) -> None:
     """Until it has read the file again, the dispatcher skips; what is told late, `list` tells."""
     place.subscribe(to, "crm")
