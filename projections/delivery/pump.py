@@ -137,13 +137,9 @@ class Pump:
         WEBHOOKS.labels(verdict.kind.value).inc()
         self._held_until = max(self._held_until, verdict.hold)
         attempt = _Attempt(made, enabled, answer, verdict, now)
-        if verdict.kind is not Kind.GONE:
-            await tools.run(lambda: self._keep(attempt))
-            return
-        self._in_doubt += 1
         await tools.run(lambda: self._keep(attempt))
-        await self._gone(subscription, enabled)
-        self._in_doubt -= 1
+        if verdict.kind is Kind.GONE:
+            await self._gone(subscription, enabled)
 
     async def _leave(self, delivery: Delivery) -> None:
         """Settle, unsent, what was taken for other filters, or for another one of this name.
@@ -163,11 +159,12 @@ class Pump:
 
     async def _gone(self, asked: Subscription, enabled: str) -> None:
         """Disable it, if it is still the one that was asked once its file was read again."""
+        self._in_doubt += 1  # the verdict's hold is over before the store knows
         await asyncio.sleep(IN_FORCE_SECONDS)
         present, now = self._find(), clock()
-        if present is None or present.receiver != asked.receiver:
-            return
-        await self._tools.run(lambda: self._disable("410 Gone", now, enabled))
+        if present is not None and present.receiver == asked.receiver:
+            await self._tools.run(lambda: self._disable("410 Gone", now, enabled))
+        self._in_doubt -= 1
 
     def _keep(self, attempt: _Attempt) -> None:
         """What came of it, in the store; runs in a thread."""

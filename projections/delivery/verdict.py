@@ -68,7 +68,7 @@ def judge(
 ) -> Verdict:
     """The verdict on attempt number `made`, whose answer came at `now`.
 
-    After 410 it is due once it is known whether that receiver is still the one to call.
+    After 410 nothing is sent until it is known whether that receiver is still the one to call.
 
     `delays` are what is waited after each attempt, in microseconds: one more attempt than there
     are delays. `below(n)` draws an integer of [0, n). Redirects are failures like any other.
@@ -76,7 +76,8 @@ def judge(
     if answer.status is not None and HTTPStatus(200) <= answer.status < 300:
         return Verdict(Kind.DELIVERED)
     if answer.status == HTTPStatus.GONE:
-        return Verdict(Kind.GONE, now + int(IN_FORCE_SECONDS * SECOND))
+        known = now + int(IN_FORCE_SECONDS * SECOND)
+        return Verdict(Kind.GONE, due=known, hold=known)
     if made > len(delays):
         return Verdict(Kind.DEAD)
     delay = delays[made - 1]

@@ -56,7 +56,7 @@ def test_410_is_the_end_at_any_attempt() -> None:
     for made in (1, 3, 9):
         verdict = judge(Answer(410), made, NOW, DELAYS, least)
         assert verdict.kind is Kind.GONE
-        assert verdict.due == NOW + 5 * SECOND, "the file is read again meanwhile"
+        assert verdict.due == verdict.hold == NOW + 5 * SECOND, "the file is read again meanwhile"
 
 
 def test_retry_after_is_waited_for_and_holds_the_subscription_where_it_is_throttled() -> None:
