@@ -22,6 +22,7 @@ from typing import Final, NoReturn
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from projections import ends
+from projections.logs import say_wait
 from projections.metrics.errors import failed
 from projections.metrics.page import page
 from schemas.errors import (
@@ -81,14 +82,6 @@ class WorkerStatus:
             "lag_records": self.lag_records,
             "positions": {str(number): at for number, at in sorted(self.positions.items())},
         }
-
-
-def say_wait(before: str | None, cause: str | None) -> None:
-    """Log when a wait for a server begins, and when it ends; `before` is what was waited for."""
-    if before is None and cause is not None:
-        logger.warning("waiting: %s", cause)
-    elif before is not None and cause is None:
-        logger.info("waits no longer")
 
 
 class _Server(ThreadingHTTPServer):

@@ -33,6 +33,14 @@ def log_plainly() -> None:
     _log_in(logging.Formatter("%(message)s"))
 
 
+def say_wait(before: str | None, cause: str | None) -> None:
+    """Log when a wait for a server begins, and when it ends; `before` is what was waited for."""
+    if before is None and cause is not None:
+        logging.getLogger(OURS).warning("waiting: %s", cause)
+    elif before is not None and cause is None:
+        logging.getLogger(OURS).info("waits no longer")
+
+
 def say_failure(error: DrawdownError) -> None:
     """The last words of a process or a command, in its form."""
     logging.getLogger(OURS).error("drawdown: %s", error)

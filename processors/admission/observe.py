@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from projections.health import say_wait
+from projections.logs import say_wait
 
 
 @dataclass
