@@ -1,18 +1,21 @@
 """Create the topics that are missing, and refuse a cluster whose topics do not fit together."""
 
-from typing import Final
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from projections.access import Kafka
-from projections.fold.connection import ask_topics, kafka_client
+from projections.fold.connection import MetadataClient, ask_topics, kafka_client
 from projections.refusals import Heard, kafka_denial
 from schemas.errors import ConfigurationError, LogUnavailable
 from schemas.topics import FOR_EVER, MAX_RECORD_BYTES, TOPICS, Topic
 
 _TIMEOUT_SECONDS: Final = 30.0
+_ASK_AGAIN_SECONDS: Final = 0.05
 
 
 def create_topics(kafka: Kafka, topic_prefix: str, partitions: int, replication: int) -> list[str]:
@@ -37,16 +40,54 @@ def create_topics(kafka: Kafka, topic_prefix: str, partitions: int, replication:
             )
             raise ConfigurationError(message)
     if missing:
-        for name, future in admin.create_topics(missing).items():
-            try:
-                future.result(timeout=_TIMEOUT_SECONDS)
-            except KafkaException as error:
-                if denial := kafka_denial(error.args[0]):
-                    raise ConfigurationError(f"topic {name}: {denial}") from error
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    message = f"topic {name} could not be created: {error}"
-                    raise LogUnavailable(message) from error
+        make_topics(kafka, missing)
     return [new.topic for new in missing]
+
+
+def make_topics(kafka: Kafka, new: Sequence[NewTopic]) -> None:
+    """Create these topics, unless they exist; they can be used once this returns.
+
+    Kafka's controller says "created" up to half a second (of a busy machine) before the broker
+    lists them: whoever started a worker in between was told that there is no such topic.
+
+    Raises ConfigurationError where Kafka refuses this client, LogUnavailable when nobody answers.
+    """
+    heard = Heard()
+    admin = AdminClient(kafka_client(kafka, heard))
+    for name, future in admin.create_topics(list(new)).items():
+        try:
+            future.result(timeout=_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if denial := kafka_denial(error.args[0]):
+                raise ConfigurationError(f"topic {name}: {denial}") from error
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                message = f"topic {name} could not be created: {error}"
+                raise LogUnavailable(message) from error
+    _wait_until_listed(admin, heard, kafka, {topic.topic for topic in new})
+
+
+def _wait_until_listed(
+    client: MetadataClient, heard: Heard, kafka: Kafka, names: Collection[str]
+) -> None:
+    give_up = time.monotonic() + _TIMEOUT_SECONDS
+    while unlisted := sorted(set(names) - _led(ask_topics(client, heard, kafka, _TIMEOUT_SECONDS))):
+        if time.monotonic() > give_up:
+            message = (
+                f"Kafka at {kafka} has created {', '.join(unlisted)}, but does not list them: it "
+                "may lag, or this client may not describe them (`drawdown acl kafka` lists what a "
+                "client must be allowed)"
+            )
+            raise LogUnavailable(message)
+        time.sleep(_ASK_AGAIN_SECONDS)
+
+
+def _led(topics: Mapping[str, Any]) -> set[str]:
+    """The topics whose every partition has a leader."""
+    return {
+        name
+        for name, topic in topics.items()
+        if topic.partitions and all(part.leader >= 0 for part in topic.partitions.values())
+    }
 
 
 def _config(topic: Topic, replication: int) -> dict[str, str]:
