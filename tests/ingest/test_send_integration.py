@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from deploy.provision import make_topics
 from ingest import Producer, Summary
 from ingest.documents import send_documents
 from ingest.loader import Sending, send_file
@@ -39,19 +40,12 @@ PARTITIONS = 3
 def prefix(kafka: str) -> Iterator[str]:
     """Fresh topics of usage, credits and catalog."""
     prefix = f"t{uuid.uuid4().hex[:12]}."
-    admin = AdminClient({"bootstrap.servers": kafka})
     names = {
         prefix + topic.name: topic.partitions or PARTITIONS for topic in (USAGE, CREDITS, CATALOG)
     }
-    futures = admin.create_topics(
-        [
-            NewTopic(name, num_partitions=count, replication_factor=1)
-            for name, count in names.items()
-        ]
-    )
-    for future in futures.values():
-        future.result(timeout=30)
+    make_topics(kafka, [NewTopic(name, count, 1) for name, count in names.items()])
     yield prefix
+    admin = AdminClient({"bootstrap.servers": kafka})
     for future in admin.delete_topics(list(names)).values():
         future.result(timeout=30)
 

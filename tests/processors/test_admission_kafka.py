@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import pytest
 from confluent_kafka import Consumer, KafkaError
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from deploy.provision import make_topics
 from processors.admission.kafka import Fetched, map_error
 from schemas.errors import Fenced, LogError, LogReplacedError, LogUnavailable
 
@@ -33,8 +33,8 @@ def test_each_error_means_what_it_says(code: int, expected: type[Exception]) -> 
 @pytest.mark.apache  # the embedded broker lets both of them be
 def test_a_consumer_whose_place_was_taken_says_so(kafka: str, topic_prefix: str) -> None:
     """It is told once; whoever takes that for an outage waits for ever, without partitions."""
-    topic, admin = f"{topic_prefix}taken", AdminClient({"bootstrap.servers": kafka})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    topic = f"{topic_prefix}taken"
+    make_topics(kafka, [NewTopic(topic, 1, 1)])
     first, second = (static_member(kafka, topic) for _ in range(2))
     first.subscribe([topic])
     give_up = time.monotonic() + PATIENCE_SECONDS

@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from deploy.provision import make_topics
 from projections.fold.kind import StageKind
 from projections.fold.log import Log
 from projections.fold.outbox import Output
@@ -123,12 +124,12 @@ class Worker:
 @pytest.fixture
 def deployment(kafka: str, redis_url: str, topic_prefix: str) -> Iterator[Deployment]:
     """Fresh topics and a fresh key prefix."""
-    admin = AdminClient({"bootstrap.servers": kafka})
     name = topic_prefix + JOURNAL.name
-    admin.create_topics([NewTopic(name, 2, 1)])[name].result(timeout=30)
+    make_topics(kafka, [NewTopic(name, 2, 1)])
     client = redis.Redis.from_url(redis_url)
     yield Deployment(kafka, client, topic_prefix)
     client.close()
+    admin = AdminClient({"bootstrap.servers": kafka})
     admin.delete_topics([name])[name].result(timeout=30)
 
 

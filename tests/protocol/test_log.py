@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from deploy.provision import create_topics
+from deploy.provision import create_topics, make_topics
 from deploy.servers.apache import ApacheKafka
 from projections.fold import log as log_module
 from projections.fold import position as position_module
@@ -44,20 +44,15 @@ class Topic:
         self.create()
 
     def create(self) -> None:
-        """A deletion takes a moment: until then the name is taken."""
-        give_up = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                self._admin.create_topics([NewTopic(self.name, 1, 1)])[self.name].result(timeout=30)
-            except KafkaException:
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(0.1)
-            else:
-                return
+        make_topics(self.kafka, [NewTopic(self.name, 1, 1)])
 
     def delete(self) -> None:
+        """It takes a moment: until then the broker has the old topic, and the name is taken."""
         self._admin.delete_topics([self.name])[self.name].result(timeout=30)
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while self.name in self._admin.list_topics(timeout=PATIENCE_SECONDS).topics:
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
 
     def write(self, *values: bytes) -> None:
         producer = Producer({"bootstrap.servers": self.kafka})

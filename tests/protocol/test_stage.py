@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 
+from deploy.provision import make_topics
 from projections.access import KafkaAccess
 from projections.fold import outbox, stage
 from projections.fold.faust_host import FaustHost, HostSettings
@@ -336,7 +337,7 @@ def create_rated(kafka: str, topic_prefix: str) -> Iterator[Callable[[], None]]:
 
     admin = AdminClient({"bootstrap.servers": kafka})
     name = topic_prefix + RATED.name
-    yield lambda: admin.create_topics([NewTopic(name, 1, 1)])[name].result(timeout=30)
+    yield lambda: make_topics(kafka, [NewTopic(name, 1, 1)])
     admin.delete_topics([name])[name].result(timeout=30)
 
 

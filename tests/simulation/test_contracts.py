@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
+from deploy.provision import make_topics
 from processors.admission.claims import CLAIMED, CONFLICT, DUPLICATE, Claims, pack
 from processors.admission.fingerprint import content_digest, key_digest
 from projections.fold import log as log_module
@@ -299,7 +300,7 @@ def logs(
         return
     address = request.getfixturevalue("kafka")
     admin = AdminClient({"bootstrap.servers": address})
-    admin.create_topics([NewTopic(name, 2, 1)])[name].result(timeout=30)
+    make_topics(address, [NewTopic(name, 2, 1)])
     settings = {
         "bootstrap.servers": address,
         "group.id": f"{name}-group",

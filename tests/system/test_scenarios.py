@@ -10,9 +10,9 @@ from typing import Final
 
 import confluent_kafka
 import pytest
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from deploy.provision import make_topics
 from deploy.servers.find import Servers
 from deploy.simulate.report import report
 from deploy.simulate.scenario import Entry, parse_scenario
@@ -55,9 +55,7 @@ def create_raw_topics(kafka: str, prefix: str) -> None:
     """With the producer's time, whatever the broker's habit."""
     config = {"message.timestamp.type": "CreateTime", "retention.ms": str(FOR_EVER)}
     raw = [NewTopic(prefix + each.name, 1, 1, config=config) for each in (CATALOG, CREDITS, USAGE)]
-    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 3})
-    for future in admin.create_topics(raw).values():
-        future.result()
+    make_topics(kafka, raw)
 
 
 def send(pipeline: Pipeline, producer: confluent_kafka.Producer, entry: Entry) -> None:

@@ -12,10 +12,9 @@ import msgspec
 import polars as pl
 import pytest
 import redis
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from deploy.provision import create_topics
+from deploy.provision import create_topics, make_topics
 from deploy.servers.find import Servers
 from deploy.supervisor import metrics_registry
 from ingest import Producer
@@ -73,9 +72,7 @@ def create_raw_topics(kafka: str, prefix: str) -> None:
     """
     config = {"message.timestamp.type": "CreateTime", "retention.ms": str(FOR_EVER)}
     new = [NewTopic(prefix + topic.name, 1, 1, config=config) for topic in RAW.values()]
-    admin = AdminClient({"bootstrap.servers": kafka})
-    for future in admin.create_topics(new).values():
-        future.result(SETTLE_SECONDS)
+    make_topics(kafka, new)
 
 
 def put_logs(kafka: str, prefix: str, logs: Logs) -> None:
