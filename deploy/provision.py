@@ -54,9 +54,9 @@ def make_topics(kafka: Kafka, new: Sequence[NewTopic]) -> None:
     """
     heard = Heard()
     admin = AdminClient(kafka_client(kafka, heard))
-    for name, future in admin.create_topics(list(new)).items():
+    for name, future in admin.create_topics(list(new), request_timeout=_TIMEOUT_SECONDS).items():
         try:
-            future.result(timeout=_TIMEOUT_SECONDS)
+            future.result()
         except KafkaException as error:
             if denial := kafka_denial(error.args[0]):
                 raise ConfigurationError(f"topic {name}: {denial}") from error
