@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from deploy.grafana.generate import FOLDER
-from deploy.grafana.query import ask, expression
 from deploy.servers.find import open_servers
+from tests.deploy.monitoring.query import ask, expression
 from tests.deploy.monitoring.watched import watched
 
 PICTURES: Final = FOLDER.with_name("pictures")

@@ -11,9 +11,9 @@ import pytest
 
 from deploy.demo.sample import ACCOUNTS
 from deploy.grafana.generate import FOLDER
-from deploy.grafana.query import ask, expression
 from deploy.servers.find import Servers
 from tests.deploy.monitoring.prometheus import binary
+from tests.deploy.monitoring.query import ask, expression
 from tests.deploy.monitoring.test_rules import rules
 from tests.deploy.monitoring.watched import Watched, watched
 

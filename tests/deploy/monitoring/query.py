@@ -5,7 +5,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-_TIMEOUT_SECONDS = 10
+_TIMEOUT_SECONDS = 60
 
 
 def expression(expr: str, rate_interval: str) -> str:
@@ -13,9 +13,9 @@ def expression(expr: str, rate_interval: str) -> str:
     return expr.replace("$__rate_interval", rate_interval)
 
 
-def ask(address: str, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
+def ask(address: str, path: str, **parameters: str) -> Any:
     """The `data` of an answer of Prometheus' HTTP API. Raises OSError."""
     query = urllib.parse.urlencode(parameters)
     url = f"{address}/api/v1/{path}?{query}"
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - http
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
         return json.load(answer)["data"]
