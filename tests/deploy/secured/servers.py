@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import redis
 import trustme
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -37,12 +38,24 @@ from deploy.servers.process import LOOPBACK, ServerProcess, answers, free_port
 from deploy.servers.redis import redis_binary
 from projections.access import KafkaAccess, Mechanism, RedisAccess
 from projections.fold.connection import redis_client
+from tests.projections.delivery.processes import until
 
 ADMIN: Final = "admin"
 _ITERATIONS: Final = 4096
 _USED: Final = re.compile(
     r"Principal = User:(\S+) is Allowed operation = (\w+) .*"
     r"resourceType=(\w+), resourceName=([^,]+),.*permissionType=ALLOW"
+)
+
+
+_ANY: Final = AclBindingFilter(
+    ResourceType.ANY,
+    None,  # type: ignore[arg-type]  # any
+    ResourcePatternType.ANY,
+    None,  # type: ignore[arg-type]  # any
+    None,  # type: ignore[arg-type]  # any
+    AclOperation.ANY,
+    AclPermissionType.ANY,
 )
 
 
@@ -98,7 +111,10 @@ class SecuredKafka(ApacheKafka):
         return AdminClient({**self.access(ADMIN).options(), "log_level": 0})
 
     def add_users(self, names: Iterable[str]) -> None:
-        """Users of these names, with passwords of their own, that may do nothing yet."""
+        """Users of these names, with passwords of their own, that may do nothing yet.
+
+        The broker has them when this ends: its controller is done a moment earlier.
+        """
         made: list[Any] = []
         for name in names:
             self.passwords[name] = secrets.token_urlsafe()
@@ -107,13 +123,15 @@ class SecuredKafka(ApacheKafka):
         admin = self.admin()  # it lives until it has answered
         for done in admin.alter_user_scram_credentials(made).values():
             done.result(timeout=30)
+        until(lambda: all(_knows(admin, each.user) for each in made), "users")
 
     def allow(self, entries: Iterable[Entry]) -> None:
-        """Allow each entry to the user `drawdown-ROLE`."""
+        """Allow each entry to the user `drawdown-ROLE`; the broker does when this ends."""
         wanted = [_binding(entry) for entry in entries]
         admin = self.admin()
         for done in admin.create_acls(wanted).values():
             done.result(timeout=30)
+        until(lambda: set(wanted) <= set(admin.describe_acls(_ANY).result(timeout=30)), "ACLs")
 
     def used(self) -> set[Entry]:
         """What the users `drawdown-ROLE` did that an ACL of that resource allowed."""
@@ -170,6 +188,18 @@ class SecuredKafka(ApacheKafka):
         }
         # Of a setting that stands twice, the later counts.
         return super()._settings() + "".join(f"{key}={value}\n" for key, value in changed.items())
+
+
+def _knows(admin: AdminClient, user: str) -> bool:
+    """Whether the broker knows the user."""
+    asked: Any = admin.describe_user_scram_credentials([user])
+    try:
+        asked[user].result(timeout=30)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 def _binding(entry: Entry) -> AclBinding:
