@@ -68,7 +68,7 @@ def gone(pid: int) -> bool:
     return state == "Z"
 
 
-def wait_until_gone(pid: int, seconds: float = 10.0) -> bool:
+def wait_until_gone(pid: int, seconds: float = 60.0) -> bool:
     """Does the process end in time?"""
     deadline = time.monotonic() + seconds
     while not gone(pid) and time.monotonic() < deadline:
@@ -111,12 +111,14 @@ def test_a_killed_apache_kafka_has_its_records_when_started_again(tmp_path: Path
 def test_apache_kafka_stamps_records_itself_and_creates_no_topic_unasked(tmp_path: Path) -> None:
     """received_at is the broker's time; a mistyped topic is an error."""
     with ApacheKafka(tmp_path / "kafka", log=tmp_path / "kafka.log") as broker:
+        before = time.time_ns() // 1_000_000
         append(broker.address, b"one")
+        after = time.time_ns() // 1_000_000
         kind, milliseconds = read_one(broker.address).timestamp()
         assert kind == TIMESTAMP_LOG_APPEND_TIME
-        assert abs(milliseconds / 1000 - time.time()) < 60
+        assert before <= milliseconds <= after
         admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
-        assert admin.list_topics("mistyped", timeout=10).topics["mistyped"].error is not None
+        assert admin.list_topics("mistyped", timeout=60).topics["mistyped"].error is not None
 
 
 @pytest.mark.integration
@@ -205,7 +207,7 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     )
     process = sleeper(tmp_path, program)
     process.ready = (tmp_path / "deaf").exists
-    process.ready_seconds = 10.0
+    process.ready_seconds = 60.0
     process.start()
     pid = process.pid
     assert pid is not None

@@ -20,6 +20,7 @@ import pytest
 from deploy.servers.process import answers, free_port
 from schemas.errors import ConfigurationError
 from tests.projections.delivery.processes import receiver, until
+from tests.projections.web.problems import once_there
 
 ROOT: Final = Path(__file__).parents[2]
 DOORS: Final = ("--with", "gateway", "--with", "api", "--with", "webhooks")
@@ -152,17 +153,15 @@ def test_usage_goes_in_and_balances_and_alerts_come_out(tmp_path: Path) -> None:
         added = ("subscriptions", "add", "crm", crm.url("/crm"), "--allow-private")
         crm.secrets.append(running.command(*added).strip())
         crm.write()
-        applied = httpx.post(
-            f"http://127.0.0.1:{running.api}/v1/documents",
-            json=DOCUMENTS,
-            headers={"prefer": "wait=30"},
-            timeout=PATIENCE,
+        documents, wait = f"http://127.0.0.1:{running.api}/v1/documents", {"prefer": "wait=30"}
+        applied = once_there(
+            lambda: httpx.post(documents, json=DOCUMENTS, headers=wait, timeout=PATIENCE)
         )
         assert applied.is_success, applied.text
         until(lambda: running.balance() == "10", "the grant")
         twice = [event("e1"), event("e1"), event("e2")]
         events = f"http://127.0.0.1:{running.gateway}/v1/events"
-        posted = httpx.post(events, json=twice, timeout=PATIENCE)
+        posted = once_there(lambda: httpx.post(events, json=twice, timeout=PATIENCE))
         assert posted.json() == {"accepted": 3, "invalid": []}
         until(lambda: running.balance() == "9.6", "the balance of two calls")
         until(lambda: bool(crm.accepted("/crm")), "the alert")

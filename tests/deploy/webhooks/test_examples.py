@@ -50,7 +50,9 @@ def place(kafka: str, redis_url: str, topic_prefix: str, tmp_path: Path) -> Plac
 
 def shown(output: Path) -> list[str]:
     """The accounts of the alerts that the program printed."""
-    return sorted(line.split()[1] for line in output.read_text().splitlines() if "credits." in line)
+    lines = output.read_text().splitlines(keepends=True)
+    whole = (line for line in lines if line.endswith("\n"))
+    return sorted(line.split()[1] for line in whole if "credits." in line)
 
 
 @pytest.mark.integration
