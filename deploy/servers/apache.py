@@ -58,7 +58,7 @@ class ApacheKafka:
             command=self._java("kafka.Kafka", str(self._properties)),
             log=log,
             ready=lambda: kafka_answers(self.port),
-            ready_seconds=90.0,
+            ready_seconds=240.0,
             stop_seconds=20.0,
         )
 

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ _TAIL_BYTES: Final = 2_000
 _FIRST_PORT: Final = 20_000
 _PORTS: Final = 12_000
 _TURNS: Final = itertools.count(secrets.randbelow(_PORTS))
+_RESERVED: Final = deque[int]()
+_MOST_RESERVED: Final = 500
 
 
 class ServerError(DrawdownError):
@@ -126,9 +129,10 @@ def leashed(command: Sequence[str], number: signal.Signals) -> list[str]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on just now, and no caller of this process took lately.
+    """A loopback port that nobody listens on just now, and that nobody was given lately.
 
-    What is told a port listens on it a while later, so drawing by chance gave one port to two.
+    What is told a port listens on it a while later, so drawing by chance gave one port to two. On
+    Linux that holds for all processes: a port is reserved as long as the one lives that drew it.
     """
     while True:
         port = _FIRST_PORT + next(_TURNS) % _PORTS
@@ -136,9 +140,21 @@ def free_port() -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))
+                _reserve(port)
             except OSError:
                 continue
             return port
+
+
+def _reserve(port: int) -> None:
+    """Take a name that only one process can have, until it ends. Raises OSError."""
+    if sys.platform != "linux":
+        return
+    with socket.socket(socket.AF_UNIX) as name:
+        name.bind(f"\0drawdown.port.{port}")  # of no file: Linux' abstract namespace
+        _RESERVED.append(name.detach())
+    if len(_RESERVED) > _MOST_RESERVED:
+        os.close(_RESERVED.popleft())
 
 
 def answers(port: int, request: bytes = b"", expected: bytes = b"") -> bool:

@@ -63,7 +63,7 @@ def gone(pid: int) -> bool:
     """Has the process ended? One that waits to be reaped has."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
     return state == "Z"
 
@@ -162,6 +162,20 @@ def test_servers_end_with_a_parent_that_is_killed() -> None:
         assert len(pids) == 2
         parent.kill()
     assert all(wait_until_gone(pid) for pid in pids)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's namespace is Linux's")
+def test_a_port_that_was_drawn_is_drawn_by_no_other_process() -> None:
+    """Though nobody listens on it yet."""
+    port = free_port()
+    program = (
+        "import itertools\n"
+        "from deploy.servers import process\n"
+        f"process._TURNS = itertools.count({port} - process._FIRST_PORT)\n"
+        "print(process.free_port())\n"
+    )
+    drawn = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert int(drawn.stdout) != port
 
 
 @pytest.mark.integration
