@@ -113,8 +113,6 @@ def _contended(run_id: str, number: int) -> tuple[str, dict[str, Any]]:
 
 def _row(what: str, taken: Taken, at: str = "") -> Row:
     told = ", ".join(f"{count} {HTTPStatus(each).name}" for each, count in taken.statuses.items())
-    if taken.again:
-        told += f", {taken.again} sent again"
     return {
         "what": what,
         "at": at,
@@ -123,5 +121,6 @@ def _row(what: str, taken: Taken, at: str = "") -> Row:
         "caller p50": taken.percentile(taken.waits, 500),
         "caller p99": taken.percentile(taken.waits, 990),
         "answers": len(taken.waits),
+        "sent again": taken.again,
         "note": told,
     }

@@ -23,7 +23,7 @@ from schemas.errors import LogUnavailable, ProgressError
 from schemas.topics import USAGE
 from tests.faults.proxy import Direction, Proxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 PROGRESS_SECONDS: Final = 20
 END_SECONDS: Final = 240
 LED_SECONDS: Final = 20

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SEED: Final = int(os.environ.get("DRAWDOWN_TEST_SEED", "20260101"))
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(
     "name",
     [

@@ -144,6 +144,7 @@ def test_another_record_where_the_last_was_read_stops_the_worker(
 
 @pytest.mark.apache
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_log_answers_as_soon_as_its_broker_is_back(tmp_path: Path) -> None:
     """The client still knows the leader of before, and for a moment there is none."""
     with ApacheKafka(tmp_path / "kafka", log=tmp_path / "kafka.log") as broker:
