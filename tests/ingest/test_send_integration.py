@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -66,7 +66,8 @@ def read_back(kafka: str, topic: str, partitions: int = PARTITIONS) -> list[tupl
     try:
         while ended < partitions:
             for message in consumer.consume(10_000, timeout=0.2):
-                if message.error() is not None:
+                if (error := message.error()) is not None:
+                    assert error.code() == KafkaError._PARTITION_EOF, error
                     ended += 1
                     continue
                 value = json.loads(message.value() or b"", parse_float=str)

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from deploy.provision import create_topics
 from processors.admission.claims import Claims, Held
 from processors.admission.settings import AdmissionSettings, microseconds
+from projections.fold.log import Log
 from schemas.frames import JournalKind, Source, decode_journal
 from schemas.partition import partition_of
 from schemas.reasons import Reason
@@ -81,14 +82,15 @@ class Pipeline:
         return sum(at.through for at in held if at is not None)
 
     def wait(self) -> None:
-        """Until everything that was sent is acknowledged."""
+        """Until everything that was sent is acknowledged; ticks stand in between."""
         until = time.monotonic() + SECONDS
+        ends = Log(self.kafka, self.prefix).ends(USAGE.name, range(PARTITIONS))
         held = list[Held | None]()
         while time.monotonic() < until:
             held = [self.claims.held(partition) for partition in range(PARTITIONS)]
             if all(
                 at is not None
-                and at.vector[Source.USAGE] >= self.sent[Source.USAGE, partition]
+                and at.vector[Source.USAGE] >= ends[partition]
                 and at.vector[Source.CREDITS] >= self.sent[Source.CREDITS, partition]
                 and at.vector[Source.CATALOG] >= 1
                 for partition, at in enumerate(held)

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from deploy.provision import create_topics
 from processors.rating.stage import RATING
 from projections.balances.stage import BALANCES
+from projections.fold import log as log_module
 from projections.fold.kind import StageKind
 from projections.fold.lag import LagMeter, age, received_at
 from projections.fold.log import Log
@@ -100,8 +101,11 @@ def test_lag_in_records_and_in_seconds(log: Log, producer: Producer, topic_prefi
 
 
 @pytest.mark.integration
-def test_the_oldest_record_may_be_large(log: Log, producer: Producer, topic_prefix: str) -> None:
+def test_the_oldest_record_may_be_large(
+    log: Log, producer: Producer, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A frame is cut below 8 MB."""
+    monkeypatch.setattr(log_module, "_ASK_SECONDS", 60.0)
     for size in (5_000_000, 10):
         producer.produce(topic_prefix + JOURNAL.name, b"x" * size, partition=0)
         producer.produce(topic_prefix + JOURNAL.name, b"y" * size, partition=1)

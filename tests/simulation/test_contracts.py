@@ -442,8 +442,8 @@ def test_the_log_says_where_it_ends_and_what_it_holds(logs: Logs) -> None:
     ]
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     asked = {TopicPartition(logs.topic, 1): latest}
-    (answer,) = logs.admin.list_offsets(asked, request_timeout=10).values()
-    assert answer.result(10).offset == 0
+    (answer,) = logs.admin.list_offsets(asked, request_timeout=PATIENCE_SECONDS).values()
+    assert answer.result(PATIENCE_SECONDS).offset == 0
 
 
 @BOTH

@@ -12,6 +12,7 @@ from typing import Final
 
 from deploy.servers.find import Servers
 from deploy.servers.process import answers, free_port
+from schemas.errors import LogUnavailable
 
 _START_SECONDS: Final = 120.0
 _READY: Final = b"GET /readyz HTTP/1.0\r\n\r\n"
@@ -35,10 +36,13 @@ def gateway(
         "DRAWDOWN_GATEWAY_PORT": str(port),
         **({} if keys is None else {"DRAWDOWN_GATEWAY_KEYS": str(keys)}),
     }
-    process = subprocess.Popen([sys.executable, "-m", "deploy.cli", "gateway"], env=environment)
+    command = [sys.executable, "-m", "deploy.cli", "gateway"]
+    process = subprocess.Popen(command, env=environment)
     give_up = time.monotonic() + _START_SECONDS
     try:
         while not answers(port, _READY, b"HTTP/1.1 200"):
+            if process.poll() == LogUnavailable.exit_code:  # as whoever supervises it would
+                process = subprocess.Popen(command, env=environment)
             assert process.poll() is None, "the gateway ended"
             assert time.monotonic() < give_up, "the gateway does not answer"
             time.sleep(0.05)

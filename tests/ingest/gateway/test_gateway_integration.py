@@ -193,7 +193,7 @@ def test_keys_and_limits(kafka: str, topics: str, tmp_path: Path) -> None:
         assert big.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
         wrong = post(tokens["bound"], event("x"), **{"content-type": "text/plain"})
         assert wrong.status_code == httpx.codes.UNSUPPORTED_MEDIA_TYPE
-        text = httpx.get(f"{address}/metrics").text
+        text = httpx.get(f"{address}/metrics", timeout=PATIENCE).text
         assert 'drawdown_gateway_events_total{outcome="accepted"} 111.0' in text
         assert 'outcome="forbidden"} 2.0' in text
         assert "acme" not in text
@@ -266,27 +266,27 @@ def test_an_outage_is_503_and_over_when_the_broker_is_back(own_servers: Servers)
     create_topics(kafka, "", PARTITIONS, 1)
     with at_address(kafka, "") as (_, address):
         url = f"{address}/v1/events"
-        assert httpx.post(url, json=event("a"), timeout=30).status_code == 202
+        assert httpx.post(url, json=event("a"), timeout=PATIENCE).status_code == 202
         with broker_stopped(own_servers):
-            answer = httpx.post(url, json=event("b"), timeout=30)
+            answer = httpx.post(url, json=event("b"), timeout=PATIENCE)
         assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
         assert answer.headers["retry-after"] == "1"
         assert "send them again" in answer.json()["detail"]
         give_up = time.monotonic() + 60
-        while (answer := httpx.post(url, json=event("b"), timeout=30)).status_code != 202:
+        while (answer := httpx.post(url, json=event("b"), timeout=PATIENCE)).status_code != 202:
             assert time.monotonic() < give_up, answer.text
-        assert httpx.post(url, json=event("c"), timeout=30).status_code == 202
+        assert httpx.post(url, json=event("c"), timeout=PATIENCE).status_code == 202
         assert {"a", "b", "c"} <= {each["id"] for each in logged(kafka, "")}
 
 
 def test_every_error_is_a_problem(open_gateway: str) -> None:
     """What no route is asked of, and what starlette itself refuses."""
     for answer, status in (
-        (httpx.get(f"{open_gateway}/v2/events"), 404),
-        (httpx.put(f"{open_gateway}/v1/events", json=event("a")), 405),
+        (httpx.get(f"{open_gateway}/v2/events", timeout=PATIENCE), 404),
+        (httpx.put(f"{open_gateway}/v1/events", json=event("a"), timeout=PATIENCE), 405),
     ):
         problem(answer, status)
-    text = httpx.get(f"{open_gateway}/metrics").text
+    text = httpx.get(f"{open_gateway}/metrics", timeout=PATIENCE).text
     assert 'drawdown_gateway_requests_total{route="/v1/events",status="405"} 1.0' in text
 
 

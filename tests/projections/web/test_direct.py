@@ -19,6 +19,7 @@ from projections.web.problem import Problem
 from schemas.errors import DrawdownError, StoreUnavailable
 from tests.projections.web.serving import served
 
+_PATIENCE: Final = 60.0
 RAISED: Final[dict[str, Exception]] = {
     "problem": Problem(httpx.codes.CONFLICT, "no", retry_after=3),  # type: ignore[arg-type]
     "framework": HTTPException(410, "gone"),
@@ -75,7 +76,8 @@ def addresses() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_both_answer_alike(addresses: tuple[str, str], method: str, path: str) -> None:
     plain, direct = (
-        httpx.request(method, address + path, content=b"body") for address in addresses
+        httpx.request(method, address + path, content=b"body", timeout=_PATIENCE)
+        for address in addresses
     )
     assert (plain.status_code, plain.content) == (direct.status_code, direct.content)
     told = [{**each.headers, "date": ""} for each in (plain, direct)]
@@ -91,5 +93,5 @@ def test_it_is_asked_without_the_application() -> None:
     app = Nothing()
     app.state.greeting = "hello"
     with served(Direct(app, application()[1])) as port:
-        answer = httpx.post(f"http://127.0.0.1:{port}/ask", content=b"x")
+        answer = httpx.post(f"http://127.0.0.1:{port}/ask", content=b"x", timeout=_PATIENCE)
     assert answer.json() == ["hello", "/ask", "x"]

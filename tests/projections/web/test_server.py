@@ -35,6 +35,16 @@ MOST_IN_ALL: Final = 1_500
 _PATIENCE: Final = 60.0
 
 
+def get(url: str) -> httpx.Response:
+    """An answer, on a connection of its own."""
+    return httpx.get(url, timeout=_PATIENCE)
+
+
+def post(url: str, count: int) -> httpx.Response:
+    """An answer to a body of `count` bytes."""
+    return httpx.post(url, content=b"x" * count, timeout=_PATIENCE)
+
+
 class Service:
     """Reads bodies, waits to be let go, has a bug; counts what it is told to count."""
 
@@ -48,6 +58,7 @@ class Service:
         return Starlette(
             routes=[
                 Route("/body", self._body, methods=["POST"]),
+                Route("/hasty", self._hasty, methods=["POST"]),
                 Route("/wait", self._wait),
                 Route("/bug", self._bug, methods=["GET", "POST"]),
                 Route("/large", self._large),
@@ -65,6 +76,9 @@ class Service:
         self.counted.append((scope["path"], int(status)))
 
     async def _body(self, request: Request) -> Response:
+        return PlainTextResponse(str(len(await read_whole(request, MOST_BYTES, _PATIENCE))))
+
+    async def _hasty(self, request: Request) -> Response:
         return PlainTextResponse(str(len(await read_whole(request, MOST_BYTES, 0.5))))
 
     def _wait(self, _request: Request) -> Response:
@@ -118,11 +132,11 @@ def split(raw: bytes) -> tuple[int, dict[str, str], dict[str, Any]]:
 
 def test_what_the_framework_refuses_is_a_problem(service: Service, port: int) -> None:
     address = f"http://127.0.0.1:{port}"
-    problem(httpx.get(f"{address}/nowhere"), 404)
-    wrong = httpx.get(f"{address}/body")
+    problem(get(f"{address}/nowhere"), 404)
+    wrong = get(f"{address}/body")
     problem(wrong, 405)
     assert wrong.headers["allow"] == "POST"
-    assert "business" not in problem(httpx.get(f"{address}/bug"), 500)["detail"]
+    assert "business" not in problem(get(f"{address}/bug"), 500)["detail"]
     assert service.counted == [("/nowhere", 404), ("/body", 405), ("/bug", 500)]
 
 
@@ -138,38 +152,38 @@ def test_more_requests_than_are_served_are_told_to_come_later(service: Service, 
     found: list[int] = []
 
     def wait() -> None:
-        found.append(httpx.get(f"{address}/wait", timeout=_PATIENCE).status_code)
+        found.append(get(f"{address}/wait").status_code)
 
     threads = [threading.Thread(target=wait) for _ in range(MOST_REQUESTS)]
     for thread in threads:
         thread.start()
     for _ in threads:
         assert service.waiting.acquire(timeout=_PATIENCE)
-    refused = httpx.get(f"{address}/wait")
+    refused = get(f"{address}/wait")
     assert "under way" in problem(refused, 503)["detail"]
     assert refused.headers["retry-after"] == "1"
-    assert httpx.get(f"{address}/healthz").status_code == 200, "nobody ends what is busy"
+    assert get(f"{address}/healthz").status_code == 200, "nobody ends what is busy"
     service.released.set()
     for thread in threads:
         thread.join()
     assert found == [200] * MOST_REQUESTS
-    assert httpx.get(f"{address}/wait").status_code == 200, "the places are free again"
+    assert get(f"{address}/wait").status_code == 200, "the places are free again"
     assert ("/wait", 503) in service.counted
 
 
 def test_a_body_that_does_not_come_is_given_up(port: int) -> None:
-    head = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
+    head = b"POST /hasty HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(head + b"half")
         status, headers, told = split(everything(connection))
     assert (status, headers["content-type"]) == (408, CONTENT_TYPE)
     assert "did not come" in told["detail"]
     assert headers["connection"] == "close"
-    assert httpx.post(f"http://127.0.0.1:{port}/body", content=b"x" * 10).text == "10"
+    assert post(f"http://127.0.0.1:{port}/body", 10).text == "10"
 
 
 def test_a_body_that_is_too_large_is_refused(port: int) -> None:
-    answer = httpx.post(f"http://127.0.0.1:{port}/body", content=b"x" * (MOST_BYTES + 1))
+    answer = post(f"http://127.0.0.1:{port}/body", MOST_BYTES + 1)
     assert str(MOST_BYTES) in problem(answer, 413)["detail"]
 
 
@@ -191,24 +205,24 @@ def test_whatever_becomes_of_a_request_its_body_is_held_no_longer(port: int) -> 
     """Answered, too large, given up, met by a bug, hung up on: then there is room for another."""
     address = f"http://127.0.0.1:{port}"
 
-    def post(path: str, count: int) -> int:
-        return httpx.post(address + path, content=b"x" * count, timeout=_PATIENCE).status_code
+    def status(path: str, count: int) -> int:
+        return post(address + path, count).status_code
 
     def given_up() -> int:
-        with start_body(port, "/body", MOST_BYTES - 1) as connection:
+        with start_body(port, "/hasty", MOST_BYTES - 1) as connection:
             return split(everything(connection))[0]
 
     assert MOST_BYTES < MOST_IN_ALL < 2 * (MOST_BYTES - 1)
-    assert post("/body", MOST_BYTES) == 200
-    assert post("/body", MOST_BYTES) == 200
-    assert post("/body", MOST_BYTES + 1) == 413
-    assert post("/body", MOST_BYTES) == 200
-    assert post("/bug", MOST_BYTES) == 500
-    assert post("/body", MOST_BYTES) == 200
+    assert status("/body", MOST_BYTES) == 200
+    assert status("/body", MOST_BYTES) == 200
+    assert status("/body", MOST_BYTES + 1) == 413
+    assert status("/body", MOST_BYTES) == 200
+    assert status("/bug", MOST_BYTES) == 500
+    assert status("/body", MOST_BYTES) == 200
     assert given_up() == 408
-    assert post("/body", MOST_BYTES) == 200
+    assert status("/body", MOST_BYTES) == 200
     hang_up(port, "/bug")
-    until(lambda: post("/body", MOST_BYTES) == 200, "room for a body")
+    until(lambda: status("/body", MOST_BYTES) == 200, "room for a body")
 
 
 def test_a_head_that_is_too_large_is_refused(port: int) -> None:
@@ -244,11 +258,11 @@ def test_who_does_not_read_the_answer_shuts_nobody_out(
             made.append(stack.enter_context(socket.create_connection(("127.0.0.1", port))))
             made[-1].sendall(request)
             assert made[-1].recv(12) == b"HTTP/1.1 200"
-        assert httpx.get(f"{address}/healthz").status_code == 503, "they take every place"
+        assert get(f"{address}/healthz").status_code == 503, "they take every place"
         looked.set()
         for _ in made:
             assert dropped.acquire(timeout=_PATIENCE), "it is waited for"
-        until(lambda: httpx.get(f"{address}/healthz").status_code == 200, "a place")
+        until(lambda: get(f"{address}/healthz").status_code == 200, "a place")
         for each in made:
             assert len(everything(each)) < 50_000_000
 
@@ -306,7 +320,7 @@ def test_connections_without_a_head_shut_nobody_out_for_long(service: Service) -
                 hear(made[-1], b"well")
         threading.Thread(target=drip, args=(made[1],), daemon=True).start()
         address = f"http://127.0.0.1:{port}/healthz"
-        assert httpx.get(address).status_code == 503, "they take every place that there is"
+        assert get(address).status_code == 503, "they take every place that there is"
         for each in made:
             assert everything(each) == b""
-        assert httpx.get(address).status_code == 200
+        assert get(address).status_code == 200
