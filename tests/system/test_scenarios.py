@@ -29,7 +29,7 @@ from tests.system.timeline import outcome_of, settled, timeline_of
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SCENARIOS: Final = Path(__file__).parents[1] / "scenarios"
 NEVER: Final = str(10**6)
-SETTLE_SECONDS: Final = 60
+SETTLE_SECONDS: Final = 120
 
 
 @pytest.mark.parametrize("name", ["c_amend", "d_overage_due_order", "d_void_usage_graduated"])

@@ -21,7 +21,7 @@ from projections.web.keyring import save_keys
 from projections.web.keys import Keys, new_key
 from tests.projections.api.process import api
 from tests.projections.api.world import ACCOUNTS, World, account, catalog, world
-from tests.projections.web.problems import problem
+from tests.projections.web.problems import once_there, problem
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -70,7 +70,7 @@ def contract(of: str) -> list[dict[str, Any]]:
 def get(here: World, path: str, **query: Any) -> Any:
     """A good answer."""
     with here.client() as client:
-        answer = client.get(path, params=query)
+        answer = once_there(lambda: client.get(path, params=query))
     assert answer.status_code == httpx.codes.OK, answer.text
     assert float(answer.headers["server-timing"].partition("dur=")[2]) > 0
     return answer.json()

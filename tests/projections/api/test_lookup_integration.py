@@ -25,7 +25,7 @@ from schemas.partition import partition_of
 from schemas.times import DAY, format_instant
 from tests.projections.api.process import api
 from tests.projections.api.world import World, account, catalog, world
-from tests.projections.web.problems import problem
+from tests.projections.web.problems import once_there, problem
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -96,7 +96,7 @@ def refused(here: World, *documents: dict[str, Any], query: str = "") -> list[tu
 def available(here: World, of: str, position: str | None = None) -> str:
     query = {} if position is None else {"min_position": position}
     with here.client() as client:
-        answer = client.get(f"/v1/accounts/{of}/balance", params=query)
+        answer = once_there(lambda: client.get(f"/v1/accounts/{of}/balance", params=query))
     assert answer.status_code == httpx.codes.OK, answer.text
     told: str = answer.json()["available"]
     return told
@@ -106,7 +106,7 @@ def lines(here: World, of: str, position: str) -> list[dict[str, Any]]:
     """The ledger's lines of usage, the oldest first."""
     query = {"order": "oldest", "min_position": position}
     with here.client() as client:
-        answer = client.get(f"/v1/accounts/{of}/ledger", params=query)
+        answer = once_there(lambda: client.get(f"/v1/accounts/{of}/ledger", params=query))
     assert answer.status_code == httpx.codes.OK, answer.text
     return [each for each in answer.json()["lines"] if each["event"] is not None]
 

@@ -31,7 +31,7 @@ class World:
 
     def client(self, **options: Any) -> httpx.Client:
         """A client of the API."""
-        return httpx.Client(base_url=self.address, timeout=30, **options)
+        return httpx.Client(base_url=self.address, timeout=60, **options)
 
     def apply(self, documents: Sequence[dict[str, Any]]) -> str:
         """Apply documents, see that none is refused, and give the position that has them."""

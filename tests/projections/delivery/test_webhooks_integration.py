@@ -119,7 +119,7 @@ def test_how_far_it_is_behind_is_told_as_of_every_stage(place: Place, to: Receiv
     assert told("records") == len(accounts)
     assert 0 < told("seconds") < 2 * 60
     quick = Place(
-        place.kafka, place.redis_url, place.prefix, place.file, {"DRAWDOWN_PROGRESS_SECONDS": "5"}
+        place.kafka, place.redis_url, place.prefix, place.file, {"DRAWDOWN_PROGRESS_SECONDS": "20"}
     )
     commits = 'drawdown_commits_total{stage="webhooks"}'
     records = [
@@ -141,7 +141,7 @@ def test_a_receiver_that_is_down_gets_everything_once_it_is_up(place: Place, to:
     place.subscribe(to, "crm")
     to.stop()
     several = [alert(n) for n in range(30)]
-    with place.dispatcher() as (_, port):
+    with place.with_settings(delays=" ".join(["PT1S"] * 40), **PATIENT).dispatcher() as (_, port):
         place.write(*several)
         until(
             lambda: metric(port, 'drawdown_webhook_attempts_total{answer="connection"}') >= 30,
