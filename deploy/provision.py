@@ -1,7 +1,7 @@
 """Create the topics that are missing, and refuse a cluster whose topics do not fit together."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -66,11 +66,9 @@ def make_topics(kafka: Kafka, new: Sequence[NewTopic]) -> None:
     _wait_until_listed(admin, heard, kafka, {topic.topic for topic in new})
 
 
-def _wait_until_listed(
-    client: MetadataClient, heard: Heard, kafka: Kafka, names: Collection[str]
-) -> None:
+def _wait_until_listed(client: MetadataClient, heard: Heard, kafka: Kafka, names: set[str]) -> None:
     give_up = time.monotonic() + _TIMEOUT_SECONDS
-    while unlisted := sorted(set(names) - _led(ask_topics(client, heard, kafka, _TIMEOUT_SECONDS))):
+    while unlisted := sorted(names - _led(ask_topics(client, heard, kafka, _TIMEOUT_SECONDS))):
         if time.monotonic() > give_up:
             message = (
                 f"Kafka at {kafka} has created {', '.join(unlisted)}, but does not list them: it "

@@ -20,6 +20,7 @@ from projections.fold.log import Log
 from projections.fold.position import Position, record_digest
 from schemas.errors import LogReplacedError, LogUnavailable
 from schemas.topics import JOURNAL
+from tests.projections.delivery.processes import until
 from tests.protocol.mutation import CLAUSE, mutant
 
 pytestmark = pytest.mark.integration
@@ -49,10 +50,8 @@ class Topic:
     def delete(self) -> None:
         """It takes a moment: until then the broker has the old topic, and the name is taken."""
         self._admin.delete_topics([self.name])[self.name].result(timeout=30)
-        give_up = time.monotonic() + PATIENCE_SECONDS
-        while self.name in self._admin.list_topics(timeout=PATIENCE_SECONDS).topics:
-            assert time.monotonic() < give_up
-            time.sleep(0.1)
+        listed = self._admin.list_topics
+        until(lambda: self.name not in listed(timeout=PATIENCE_SECONDS).topics, "its end")
 
     def write(self, *values: bytes) -> None:
         producer = Producer({"bootstrap.servers": self.kafka})
